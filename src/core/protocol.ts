@@ -1,0 +1,175 @@
+/**
+ * What an instance manager and the leader say to each other. An instance reports what it is; the
+ * answer says what it shall be. Both are whole pictures, never changes: any of them may be lost,
+ * repeated or late, and the next one puts it right.
+ */
+import type { Lsn } from './lsn';
+
+/** Time between two heartbeats when nothing happens. */
+export const HEARTBEAT_MS = 1000;
+/** A report older than this is not a fact any more: its server is `unknown`. */
+export const REPORT_AGE_MAX_MS = 3500;
+/** An instance waits this long for an answer before it asks the other operators. */
+export const HEARTBEAT_TIMEOUT_MS = 1500;
+/** A watch is answered after this long even when nothing changed. */
+export const WATCH_TIMEOUT_MS = 20_000;
+
+// ── instance → leader ────────────────────────────────────────────────────────────────────────
+
+export interface Report {
+  readonly cluster: string;
+  readonly server: string;
+  /** Random, one per start of the instance manager. */
+  readonly bootId: string;
+  /** +1 per report of a boot; a report that is not newer is ignored. */
+  readonly sequence: number;
+  /** The assignment that this instance is acting on; null until the first one. */
+  readonly obeys: { readonly leaderEpoch: number; readonly term: number } | null;
+  readonly volume: VolumeReport;
+  readonly postgres: PostgresReport;
+  /** Long work under way, in words with a figure: `cloning from pg1, 120 of 300 MB`. */
+  readonly busy: string | null;
+  /** What keeps the instance from doing what it was told; it goes on trying, ever less often. */
+  readonly problem: Problem | null;
+  /** The last change for which a CHECKPOINT has been completed. */
+  readonly checkpointedFor: string | null;
+}
+
+export type VolumeReport =
+  /** Nothing but our own lock in it. */
+  | { readonly kind: 'empty' }
+  /** Ours, complete. */
+  | { readonly kind: 'tagged'; readonly tag: VolumeTag }
+  /** Something is in it that pgswarm has not put there for this server. */
+  | { readonly kind: 'foreign'; readonly detail: string }
+  /** Wrong owner, read-only, or another I/O error. */
+  | { readonly kind: 'unusable'; readonly detail: string };
+
+/** `pgswarm.json` in the data volume, written before the data directory gets its final name. */
+export interface VolumeTag {
+  readonly cluster: string;
+  readonly server: string;
+  readonly systemIdentifier: string;
+  readonly volumeId: string;
+}
+
+/** What `pg_controldata` says of a data directory that is not running. */
+export interface ControlData {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** `shut down`, `shut down in recovery`, `in production`, `in archive recovery`, … */
+  readonly clusterState: string;
+  /** REDO position of the latest checkpoint; after a clean stop of a primary the shutdown checkpoint's own. */
+  readonly checkpointLsn: Lsn;
+  /** Furthest position known to be in this directory's WAL. */
+  readonly endLsn: Lsn;
+}
+
+export type PostgresReport =
+  | {
+      readonly state: 'stopped';
+      /** null when there is no data directory. */
+      readonly control: ControlData | null;
+      /** Whether it would start as a standby: `standby.signal` is there. */
+      readonly standbySignal: boolean;
+    }
+  | { readonly state: 'starting' | 'stopping' }
+  | PrimaryReport
+  | StandbyReport;
+
+export interface PrimaryReport {
+  readonly state: 'primary';
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** `pg_current_wal_flush_lsn()`. */
+  readonly lsn: Lsn;
+  readonly standbys: readonly StreamingStandby[];
+  readonly pendingRestart: readonly string[];
+}
+
+/** A row of `pg_stat_replication`, by the standby's server name. */
+export interface StreamingStandby {
+  readonly server: string;
+  readonly state: 'startup' | 'catchup' | 'streaming' | 'backup' | 'stopping';
+  readonly sentLsn: Lsn | null;
+  readonly flushedLsn: Lsn | null;
+  readonly replayedLsn: Lsn | null;
+}
+
+export interface StandbyReport {
+  readonly state: 'standby';
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly receivedLsn: Lsn | null;
+  readonly replayedLsn: Lsn;
+  /** From `pg_stat_wal_receiver`; null when it does not run. */
+  readonly receiver: { readonly status: string; readonly host: string } | null;
+  readonly pendingRestart: readonly string[];
+}
+
+export interface Problem {
+  /** Stable word for conditions: `PortInUse`, `DataVolumeFull`, `CloneFailed`, `StartFailed`, … */
+  readonly reason: string;
+  /** What was attempted, on what, why it failed, what to do. */
+  readonly message: string;
+}
+
+// ── leader → instance ────────────────────────────────────────────────────────────────────────
+
+export interface Assignment {
+  readonly cluster: string;
+  readonly server: string;
+  /** An instance ignores an assignment with an older epoch or term than the last it has obeyed. */
+  readonly leaderEpoch: number;
+  readonly term: number;
+  readonly task: Task;
+  readonly settings: InstanceSettings;
+  /** Time between reports: shorter while a change of role waits for this instance. */
+  readonly reportEveryMs: number;
+}
+
+export type Task =
+  /** Start nothing, stop nothing that runs as a standby; a primary that runs is left alone. */
+  | { readonly kind: 'wait'; readonly because: string }
+  /** `initdb` in an empty volume, tag it with this id, do not start. */
+  | { readonly kind: 'initialise'; readonly volumeId: string }
+  /** Clone into an empty volume, tag it with this id, do not start. */
+  | { readonly kind: 'clone'; readonly volumeId: string; readonly from: Upstream }
+  /** Run and accept writes: start, or promote what runs as a standby. */
+  | {
+      readonly kind: 'primary';
+      /** Slots that must exist; other slots of ours that are inactive are dropped. */
+      readonly slots: readonly string[];
+      /** Do a CHECKPOINT for this change, once, and report it. */
+      readonly checkpointFor: string | null;
+    }
+  /** Run as a standby of the upstream. */
+  | { readonly kind: 'standby'; readonly upstream: Upstream }
+  /** Be stopped, orderly, and report where the WAL ends. */
+  | { readonly kind: 'stop'; readonly because: string };
+
+export interface Upstream {
+  readonly server: string;
+  /** Docker host name on the cluster's network. */
+  readonly host: string;
+  readonly port: number;
+  /** This instance's own slot on the upstream. */
+  readonly slot: string;
+  readonly systemIdentifier: string;
+}
+
+/** The part of the spec from which an instance renders its configuration. */
+export interface InstanceSettings {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly hba: readonly string[];
+  readonly subnet: string;
+  readonly database: string;
+  readonly owner: string;
+}
+
+/** Answer of an operator that does not lead. */
+export interface NotLeader {
+  readonly notLeader: true;
+  /** `host:port` of the leader, when known. */
+  readonly leader: string | null;
+}

@@ -1,0 +1,70 @@
+/**
+ * What the user wants, defaults applied, durations in milliseconds and sizes in bytes.
+ * Written by `withDefaults`; everything after it reads this type and never the YAML.
+ */
+export interface Spec {
+  /** `metadata.name`: at most 30 characters, a DNS label. */
+  readonly cluster: string;
+  /** Image of the instances; `null` means the operator's own image. */
+  readonly image: string | null;
+  readonly postgres: PostgresSpec;
+  readonly network: { readonly subnet: string };
+  /** The declared primary: the user's intent, not necessarily the server that is primary now. */
+  readonly primary: string;
+  /** Sorted by name; at least one. */
+  readonly servers: readonly ServerSpec[];
+  readonly switchover: {
+    /** A target that is further behind than this is refused. */
+    readonly lagBytesMax: number;
+    /** How long writes may be stopped before the old primary starts again. */
+    readonly timeoutMs: number;
+  };
+  readonly failover: {
+    readonly mode: 'manual' | 'automatic';
+    /** Length of the primary's lease. */
+    readonly ttlMs: number;
+    readonly lagBytesMax: number;
+  };
+}
+
+export interface PostgresSpec {
+  readonly version: 17;
+  /** The user's own settings; operator-owned ones have been refused by the checks. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** `pg_hba.conf` lines after the operator's own ones. */
+  readonly hba: readonly string[];
+  /** Database created with the cluster, and the role that owns it. */
+  readonly database: string;
+  readonly owner: string;
+}
+
+export interface ServerSpec {
+  readonly name: string;
+  readonly node: NodeSelector;
+  /** Published on the node in host mode; PostgreSQL itself always listens on 5432 in its container. */
+  readonly port: number;
+}
+
+/** Exactly one of the three. */
+export type NodeSelector =
+  | { readonly hostname: string }
+  | { readonly id: string }
+  | { readonly labels: Readonly<Record<string, string>> };
+
+/** A spec as it is kept in the store. */
+export interface SpecRecord {
+  /** +1 at every accepted change. */
+  readonly generation: number;
+  readonly spec: Spec;
+  /** The document as the user wrote it, parsed. */
+  readonly document: unknown;
+  readonly source: SpecSource;
+  /** ISO 8601. */
+  readonly appliedAt: string;
+  /** Set by `pgswarm delete`: the operator removes the cluster's objects, then the records. */
+  readonly deletion: { readonly removeVolumes: boolean } | null;
+}
+
+export type SpecSource =
+  | { readonly kind: 'apply'; readonly by: string }
+  | { readonly kind: 'file'; readonly path: string };
