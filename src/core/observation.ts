@@ -1,0 +1,77 @@
+/** What can be seen. Everything carries when it was seen; what was not seen is absent, not false. */
+import type { Report } from './protocol';
+
+/** Times are the observer's own monotonic clock, in milliseconds. */
+export interface Observation {
+  /** Newest report of each instance, by server. */
+  readonly reports: Readonly<Record<string, SeenReport>>;
+  /** null until Swarm has answered once. */
+  readonly swarm: SwarmSeen | null;
+  /** Since when this leader has seen the change of role in its present phase. */
+  readonly phaseSinceMs: number | null;
+  /** Since when this leader leads: what has not been heard of may only be about to speak. */
+  readonly leadingSinceMs: number;
+}
+
+export interface SeenReport {
+  readonly report: Report;
+  readonly seenAtMs: number;
+}
+
+/** Swarm's objects, only those of one cluster where they carry its label; nodes are all of them. */
+export interface SwarmSeen {
+  readonly seenAtMs: number;
+  readonly nodes: readonly NodeSeen[];
+  readonly services: readonly ServiceSeen[];
+  /** This cluster's network and every other network with a subnet that might overlap. */
+  readonly networks: readonly NetworkSeen[];
+  readonly secrets: readonly SecretSeen[];
+  readonly tasks: readonly TaskSeen[];
+}
+
+export interface NodeSeen {
+  readonly id: string;
+  readonly hostname: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** `ready`, `down`, `disconnected`, `unknown`. */
+  readonly state: string;
+  /** `active`, `pause`, `drain`. */
+  readonly availability: string;
+  /** Address at which published ports are reached. */
+  readonly address: string;
+}
+
+export interface ServiceSeen {
+  readonly id: string;
+  readonly name: string;
+  /** Swarm's version index, the precondition of an update. */
+  readonly version: number;
+  /** Docker's own `Spec`, as it is. */
+  readonly spec: unknown;
+}
+
+export interface NetworkSeen {
+  readonly id: string;
+  readonly name: string;
+  /** Cluster label, when it has one. */
+  readonly cluster: string | null;
+  readonly driver: string;
+  readonly subnets: readonly string[];
+}
+
+export interface SecretSeen {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** The newest task of a service, and the newest failed one: enough to say why nothing runs. */
+export interface TaskSeen {
+  readonly service: string;
+  readonly nodeId: string | null;
+  /** `pending`, `preparing`, `running`, `failed`, `rejected`, `shutdown`, … */
+  readonly state: string;
+  readonly desiredState: string;
+  /** Docker's message, e.g. `No such image: …`, `port is already allocated`. */
+  readonly error: string | null;
+  readonly createdAt: string;
+}
