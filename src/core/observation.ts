@@ -9,6 +9,10 @@ export interface Observation {
   readonly swarm: SwarmSeen | null;
   /** Since when this leader has seen the change of role in its present phase. */
   readonly phaseSinceMs: number | null;
+  /** Time from the stop of the old primary until the new one reported, when this leader saw both. */
+  readonly writeGapMs: number | null;
+  /** Servers whose volumes this leader has removed, while the cluster is being deleted. */
+  readonly volumesRemoved: readonly string[];
   /** Since when this leader leads: what has not been heard of may only be about to speak. */
   readonly leadingSinceMs: number;
 }

@@ -61,6 +61,9 @@ export interface SpecRecord {
   readonly source: SpecSource;
   /** ISO 8601. */
   readonly appliedAt: string;
+  /** Digests of the watched file's contents that were applied before, newest last: an operator that
+   * takes over with an old copy of the file must not move the primary back. */
+  readonly appliedDigests: readonly string[];
   /** Set by `pgswarm delete`: the operator removes the cluster's objects, then the records. */
   readonly deletion: { readonly removeVolumes: boolean } | null;
 }

@@ -16,6 +16,8 @@ export interface ClusterState {
   readonly primary: string | null;
   /** PostgreSQL's system identifier, once a first primary has been initialised or adopted. */
   readonly systemIdentifier: string | null;
+  /** The server on which the cluster is being initialised; null before and after. */
+  readonly initialising: string | null;
   /** What each server's data volume is known to hold; absent until it was first filled. */
   readonly volumes: Readonly<Record<string, KnownVolume>>;
   /** The change of role that is under way. */
@@ -74,6 +76,24 @@ export interface ClusterEvent {
   /** Id of the rule that decided. */
   readonly rule: string;
   readonly message: string;
+}
+
+/** The record of a cluster that has just been declared. */
+export function initialState(cluster: string, uid: string, leaderEpoch: number): ClusterState {
+  return {
+    cluster,
+    uid,
+    leaderEpoch,
+    term: 0,
+    primary: null,
+    systemIdentifier: null,
+    initialising: null,
+    volumes: {},
+    change: null,
+    refusal: null,
+    lastChange: null,
+    events: [],
+  };
 }
 
 /** Bound of `events`: a record stays far below Swarm's limit for a label. */

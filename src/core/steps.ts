@@ -6,7 +6,7 @@
 import type { SecretPurpose } from './names';
 import type { ClusterState } from './state';
 
-export type Step = SwarmStep | RecordStep;
+export type Step = SwarmStep | RecordStep | ForgetStep;
 
 export type SwarmStep =
   | { readonly kind: 'create-network'; readonly network: NetworkDesired }
@@ -22,7 +22,15 @@ export type SwarmStep =
     }
   | { readonly kind: 'remove-service'; readonly id: string; readonly name: string }
   | { readonly kind: 'remove-secret'; readonly id: string; readonly name: string }
-  | { readonly kind: 'remove-network'; readonly id: string; readonly name: string };
+  | { readonly kind: 'remove-network'; readonly id: string; readonly name: string }
+  | {
+      /** A job on the node, because volumes can only be removed by their own node's Docker. */
+      readonly kind: 'remove-volumes';
+      readonly server: string;
+      readonly nodeId: string;
+      readonly image: string;
+      readonly volumes: readonly string[];
+    };
 
 /** Write the cluster's state record; assignments to the instances follow from it. */
 export interface RecordStep {
@@ -36,6 +44,12 @@ export interface NetworkDesired {
   readonly name: string;
   readonly cluster: string;
   readonly subnet: string;
+}
+
+/** Remove the cluster's own records: the last step of a deletion. */
+export interface ForgetStep {
+  readonly kind: 'forget';
+  readonly cluster: string;
 }
 
 /** The value itself is derived by the adapter from the root key, and is never in a step. */
@@ -65,4 +79,30 @@ export interface ServiceSpecDesired {
   readonly Mode: { readonly Replicated: { readonly Replicas: number } };
   readonly UpdateConfig: Readonly<Record<string, unknown>>;
   readonly EndpointSpec: Readonly<Record<string, unknown>>;
+}
+
+/** One line for people: plans, events and logs say it in these words. */
+export function describe(step: Step): string {
+  switch (step.kind) {
+    case 'create-network':
+      return `create the overlay network ${step.network.name} (${step.network.subnet})`;
+    case 'create-secret':
+      return `create the secret ${step.secret.name}`;
+    case 'create-service':
+      return `create the service ${step.service.name} for server ${step.service.server}`;
+    case 'update-service':
+      return `update the service ${step.service.name}: ${step.differences.join(', ')}`;
+    case 'remove-service':
+      return `remove the service ${step.name}`;
+    case 'remove-secret':
+      return `remove the secret ${step.name}`;
+    case 'remove-network':
+      return `remove the network ${step.name}`;
+    case 'remove-volumes':
+      return `remove the volumes ${step.volumes.join(' and ')} of server ${step.server}: its data is gone for good`;
+    case 'record':
+      return step.summary;
+    case 'forget':
+      return `forget the cluster ${step.cluster}`;
+  }
 }

@@ -1,0 +1,82 @@
+/**
+ * The decision: a table of rules in sections ordered by safety. The first rule that has something
+ * to do decides. If none has, the first one that waits is the decision, and if none matches the
+ * cluster is steady. Rules that merely wait are never lost: each raises its condition.
+ */
+import { type Step } from './steps';
+import { initialState } from './state';
+import { viewOf, type Situation, type View } from './situation';
+import { type ConditionRaised, type Rule } from './rules/rule';
+import { bootstrapRules } from './rules/bootstrap';
+import { deletionRules } from './rules/deletion';
+import { objectRules } from './rules/objects';
+import { safetyRules } from './rules/safety';
+import { serverRules } from './rules/servers';
+import { requestRules, switchoverRules } from './rules/switchover';
+import { withEvent } from './transitions';
+
+/** The whole table, in order. */
+export const RULES: readonly Rule[] = [
+  ...deletionRules,
+  ...safetyRules,
+  ...switchoverRules,
+  ...objectRules,
+  ...bootstrapRules,
+  ...serverRules,
+  ...requestRules,
+];
+
+export interface Decision {
+  /** Id of the rule that decided; `steady` when none matched. */
+  readonly rule: string;
+  readonly because: string;
+  /** In order; empty when there is nothing to do but wait. */
+  readonly steps: readonly Step[];
+  /** Everything that is not as it should be, the decisive one first. */
+  readonly findings: readonly RuleFinding[];
+}
+
+export interface RuleFinding {
+  readonly rule: string;
+  readonly because: string;
+  readonly condition: ConditionRaised | null;
+}
+
+/** What is to be done now. Pure: the same situation gives the same decision. */
+export function decide(situation: Situation): Decision {
+  const { state } = situation;
+  return state === null ? declare(situation) : decideOn(viewOf(situation, state));
+}
+
+/** The first decision on any cluster: make its record. */
+function declare(situation: Situation): Decision {
+  const { record, newUid, leaderEpoch } = situation;
+  const first = initialState(record.spec.cluster, newUid, leaderEpoch);
+  const view = viewOf(situation, first);
+  const because = `the cluster ${view.spec.cluster} is declared and has no record yet`;
+  if (situation.record.deletion !== null) {
+    return { rule: 'delete-records', because, steps: forget(view), findings: [] };
+  }
+  const event = { at: situation.now, rule: 'declare', message: `the cluster was declared` };
+  const next = withEvent(first, event);
+  const summary = `begin the record of the cluster ${view.spec.cluster}`;
+  return { rule: 'declare', because, steps: [{ kind: 'record', next, summary }], findings: [] };
+}
+
+const forget = (view: View): readonly Step[] => [{ kind: 'forget', cluster: view.spec.cluster }];
+
+function decideOn(view: View): Decision {
+  const rules = view.situation.record.deletion === null ? RULES : deletionRules;
+  const findings: RuleFinding[] = [];
+  for (const { id, evaluate } of rules) {
+    const outcome = evaluate(view);
+    if (outcome === null) continue;
+    const { because, steps, condition } = outcome;
+    if (steps.length > 0) return { rule: id, because, steps, findings };
+    findings.push({ rule: id, because, condition });
+  }
+  const [first] = findings;
+  return first === undefined
+    ? { rule: 'steady', because: 'everything is as the spec wants it', steps: [], findings }
+    : { rule: first.rule, because: first.because, steps: [], findings };
+}

@@ -1,0 +1,214 @@
+/**
+ * From nothing to a first primary. `initdb` is run on one server only, and only when every volume
+ * has been seen to be empty: a volume that nobody has looked into may hold the only copy.
+ */
+import { compareLsn, type Lsn } from '../lsn';
+import { type VolumeTag } from '../protocol';
+import { isIntroduced, type ServerView, type View } from '../situation';
+import { beginInitialising, firstPrimary } from '../transitions';
+import { recorded, rule, type ConditionRaised, type Rule } from './rule';
+
+const notReady = (reason: string): ConditionRaised => ({ type: 'Ready', reason });
+
+const isNew = ({ state }: View): boolean => state.systemIdentifier === null;
+
+export const tagOf = (server: ServerView): VolumeTag | null =>
+  server.volume?.kind === 'tagged' ? server.volume.tag : null;
+
+/** How far the data of a server that nobody leads goes, by timeline first. */
+interface Position {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+}
+
+function positionOf({ report }: ServerView): Position | null {
+  const postgres = report?.postgres;
+  if (postgres?.state === 'stopped' && postgres.control !== null) {
+    return { timeline: postgres.control.timeline, lsn: postgres.control.endLsn };
+  }
+  if (postgres?.state === 'standby') {
+    const { timeline, replayedLsn, receivedLsn } = postgres;
+    return { timeline, lsn: furthest(replayedLsn, receivedLsn) };
+  }
+  return postgres?.state === 'primary'
+    ? { timeline: postgres.timeline, lsn: postgres.lsn }
+    : null;
+}
+
+const furthest = (a: Lsn, b: Lsn | null): Lsn => (b !== null && compareLsn(b, a) > 0 ? b : a);
+
+const isAhead = (a: Position, b: Position): boolean =>
+  a.timeline > b.timeline || (a.timeline === b.timeline && compareLsn(a.lsn, b.lsn) > 0);
+
+/** Kept volumes of this cluster, when every server has been heard and some hold its data. */
+interface Kept {
+  readonly tags: readonly VolumeTag[];
+  /** Why the declared primary cannot simply be started on what it has; null when it can. */
+  readonly obstacle: string | null;
+}
+
+function kept(view: View): Kept | null {
+  if (!isNew(view) || view.state.initialising !== null) return null;
+  if (view.servers.some(({ report }) => report === null)) return null;
+  const tags = view.servers.map(tagOf).filter((tag) => tag !== null);
+  return tags.length === 0 ? null : { tags, obstacle: keptObstacle(view, tags) };
+}
+
+function keptObstacle(view: View, tags: readonly VolumeTag[]): string | null {
+  const identifiers = new Set(tags.map(({ systemIdentifier }) => systemIdentifier));
+  if (identifiers.size > 1) {
+    const held = tags.map((tag) => `${tag.server} holds ${tag.systemIdentifier}`).join(', ');
+    return `the volumes hold different database clusters (${held}); remove the volume that is not wanted`;
+  }
+  const declared = view.servers.find(({ name }) => name === view.spec.primary);
+  const own = declared === undefined || tagOf(declared) === null ? null : positionOf(declared);
+  const other = tags.find(({ server }) => server !== view.spec.primary)?.server ?? '';
+  if (own === null) {
+    return `the volume of the declared primary ${view.spec.primary} holds no data, but that of ${other} does; declare ${other} as primary`;
+  }
+  for (const server of view.servers) {
+    if (server === declared || tagOf(server) === null) continue;
+    const position = positionOf(server);
+    if (position === null) return `it is not known yet how far the data of ${server.name} goes`;
+    if (isAhead(position, own)) {
+      return `${server.name} has later data (timeline ${position.timeline}, ${position.lsn}) than the declared primary ${view.spec.primary} (timeline ${own.timeline}, ${own.lsn}); declare ${server.name} as primary, and change back when both run`;
+    }
+  }
+  return null;
+}
+
+const unusable = (view: View): ServerView | null =>
+  view.servers.find(({ volume }) => volume?.kind === 'foreign' || volume?.kind === 'unusable') ??
+  null;
+
+export const bootstrapRules: readonly Rule[] = [
+  rule<ServerView>({
+    id: 'initialised',
+    section: 'bootstrap',
+    about: 'The first primary’s data directory is complete: it begins term 1.',
+    when: (view) => {
+      const server = view.servers.find(({ name }) => name === view.state.initialising);
+      return server !== undefined && isNew(view) && tagOf(server) !== null ? server : null;
+    },
+    because: ({ name }) => `${name} has been initialised`,
+    steps: (server, view) => {
+      const tags = [tagOf(server)].filter((tag) => tag !== null);
+      const change = { kind: 'initialised', at: view.situation.now } as const;
+      return recorded(view, firstPrimary(view.state, server.name, tags, change), {
+        rule: 'initialised',
+        summary: `start ${server.name} as primary`,
+        message: `${server.name} has been initialised and is the first primary`,
+      });
+    },
+  }),
+  rule<ServerView>({
+    id: 'volume-unusable',
+    section: 'bootstrap',
+    about: 'A data volume holds something else, or cannot be used. Nothing is ever initialised over it.',
+    when: unusable,
+    because: ({ name, nodeName, volume }) => {
+      const detail = volume?.kind === 'foreign' || volume?.kind === 'unusable' ? volume.detail : '';
+      return `the data volume of ${name} on ${nodeName ?? 'its node'} is refused: ${detail}`;
+    },
+    condition: ({ volume }) =>
+      notReady(volume?.kind === 'foreign' ? 'VolumeForeign' : 'VolumeUnusable'),
+  }),
+  rule<Kept>({
+    id: 'adopt-kept-volumes',
+    section: 'bootstrap',
+    about:
+      'The cluster is new to the store but its volumes hold its data: the declared primary is started on it, if none has later data.',
+    when: (view) => {
+      const found = kept(view);
+      return found?.obstacle === null && unusable(view) === null ? found : null;
+    },
+    because: ({ tags }) => `${tags.map(({ server }) => server).join(' and ')} hold this cluster’s data`,
+    steps: ({ tags }, view) => {
+      const { primary } = view.spec;
+      const change = { kind: 'adopted', at: view.situation.now } as const;
+      return recorded(view, firstPrimary(view.state, primary, tags, change), {
+        rule: 'adopt-kept-volumes',
+        summary: `start ${primary} as primary on the data in its volume`,
+        message: `${primary} goes on as primary with the data kept in its volume`,
+      });
+    },
+  }),
+  rule<Kept>({
+    id: 'kept-volumes-refused',
+    section: 'bootstrap',
+    about: 'The volumes hold data, but the declared primary is not the server with the latest of it.',
+    when: (view) => {
+      const found = kept(view);
+      return found?.obstacle == null ? null : found;
+    },
+    because: ({ obstacle }) => obstacle ?? '',
+    condition: notReady('KeptVolumesRefused'),
+  }),
+  rule<readonly ServerView[]>({
+    id: 'initialise',
+    section: 'bootstrap',
+    about: 'Every volume has been seen to be empty: the declared primary is initialised.',
+    when: (view) => {
+      const isEmpty = view.servers.every(({ volume }) => volume?.kind === 'empty');
+      return isNew(view) && view.state.initialising === null && isEmpty ? view.servers : null;
+    },
+    because: () => 'all data volumes are empty and the cluster was never initialised',
+    steps: (_, view) =>
+      recorded(view, beginInitialising(view.state, view.spec.primary), {
+        rule: 'initialise',
+        summary: `initialise ${view.spec.primary} with initdb`,
+        message: `initialising ${view.spec.primary}: all data volumes are empty`,
+      }),
+  }),
+  rule<ServerView>({
+    id: 'await-initialise',
+    section: 'bootstrap',
+    about: 'The first primary is being initialised.',
+    when: (view) => view.servers.find(({ name }) => isNew(view) && name === view.state.initialising) ?? null,
+    because: ({ name, report }) =>
+      report?.problem?.message ?? `${name} is being initialised${report === null ? '; it does not answer' : ''}`,
+    condition: notReady('Initialising'),
+  }),
+  rule<readonly ServerView[]>({
+    id: 'await-servers',
+    section: 'bootstrap',
+    about: 'Before the first primary is chosen, every server must have said what its volume holds.',
+    when: (view) => {
+      const silent = view.servers.filter(({ report }) => report === null);
+      return isNew(view) && silent.length > 0 ? silent : null;
+    },
+    because: (silent, view) => silent.map((server) => silenceOf(server, view)).join('; '),
+    condition: notReady('AwaitingServers'),
+  }),
+];
+
+/** In one clause: who is silent, and what Swarm says of it. */
+export function silenceOf(server: ServerView, view: View): string {
+  const where = server.nodeName === null ? '' : ` on ${server.nodeName}`;
+  if (server.taskError !== null) return `${server.name}${where} does not run: ${adviceFor(server)}`;
+  const age =
+    server.lastSeenMs === null
+      ? ''
+      : ` for ${String(Math.round((view.nowMs - server.lastSeenMs) / 1000))} s`;
+  const task = server.task === null ? '' : ` (its task is ${server.task.state})`;
+  return isIntroduced(view) || server.lastSeenMs !== null
+    ? `${server.name}${where} has not reported${age}${task}`
+    : `${server.name}${where} has not been heard yet${task}`;
+}
+
+/** Docker's words, and the way out for those that users meet. */
+const ADVICE: readonly (readonly [RegExp, (server: ServerView) => string])[] = [
+  [/no such image|not found: manifest|pull access denied/i, (s) => `load the image on ${s.nodeName ?? 'the node'}`],
+  [
+    /address already in use|port is already allocated|host-mode port already in use/i,
+    (s) => `port ${String(s.spec.port)} is taken on ${s.nodeName ?? 'the node'}: free it, or give the server another port`,
+  ],
+  [/no space left/i, (s) => `make room on ${s.nodeName ?? 'the node'}`],
+  [/no suitable node/i, () => 'see docker node ls: the node must be ready and active'],
+];
+
+function adviceFor(server: ServerView): string {
+  const error = server.taskError ?? '';
+  const advice = ADVICE.find(([pattern]) => pattern.test(error));
+  return advice === undefined ? error : `${error} (${advice[1](server)})`;
+}

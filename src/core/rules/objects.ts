@@ -1,0 +1,155 @@
+/**
+ * The cluster's objects in Swarm: network, secrets, one service per server. What is missing is
+ * made, what was edited by hand is put right, what does not belong is removed. Volumes are never
+ * touched here: a service that comes back finds its data.
+ */
+import { type ServiceDesired, type Step } from '../steps';
+import { differences } from '../diff';
+import { type NetworkSeen, type ServiceSeen } from '../observation';
+import { networkName } from '../names';
+import { type ServerView, type View } from '../situation';
+import { rule, type ConditionRaised, type Rule } from './rule';
+
+const notReady = (reason: string): ConditionRaised => ({ type: 'ObjectsReady', reason });
+
+interface Drift {
+  readonly server: ServerView;
+  readonly seen: ServiceSeen;
+  readonly desired: ServiceDesired;
+  readonly paths: readonly string[];
+}
+
+/** Services that are not as desired, standbys before the primary. */
+function drifts(view: View): readonly Drift[] {
+  const ids = Object.fromEntries((view.swarm?.networks ?? []).map(({ name, id }) => [name, id]));
+  return view.servers
+    .toSorted((a, b) => Number(a === view.primary) - Number(b === view.primary))
+    .flatMap((server) => {
+      const desired = view.desired?.services.find((service) => service.server === server.name);
+      if (desired === undefined || server.service === null) return [];
+      const paths = differences(desired.spec, server.service.spec, ids);
+      return paths.length === 0 ? [] : [{ server, seen: server.service, desired, paths }];
+    });
+}
+
+/** The first update that may be made now: never two servers at once. */
+function nextUpdate(view: View): Drift | null {
+  const [drift] = drifts(view);
+  if (drift === undefined) return null;
+  const others = view.servers.filter((server) => server !== drift.server);
+  const isRunning = drift.server.report !== null;
+  return isRunning && others.some((server) => isOnItsWay(server, view)) ? null : drift;
+}
+
+/** Its service is there, but its PostgreSQL is not up yet. */
+function isOnItsWay(server: ServerView, view: View): boolean {
+  if (view.state.systemIdentifier === null || server.service === null) return false;
+  return server.asPrimary === null && server.asStandby === null;
+}
+
+function wrongNetwork(view: View): NetworkSeen | null {
+  const name = networkName(view.spec.cluster);
+  const seen = view.swarm?.networks.find((network) => network.name === name);
+  return seen === undefined || seen.subnets.includes(view.spec.network.subnet) ? null : seen;
+}
+
+const missingNetwork = (view: View): boolean =>
+  view.swarm?.networks.every(({ name }) => name !== networkName(view.spec.cluster)) ?? false;
+
+export const objectRules: readonly Rule[] = [
+  rule<NetworkSeen>({
+    id: 'network-differs',
+    section: 'objects',
+    about: 'The network exists with another subnet; Swarm cannot change it while it is used.',
+    when: wrongNetwork,
+    because: (network, view) =>
+      `the network ${network.name} has the subnet ${network.subnets.join(', ')}, the spec asks for ${view.spec.network.subnet}: write the old subnet, or delete the cluster (the volumes are kept) and apply it again`,
+    condition: notReady('NetworkDiffers'),
+  }),
+  rule<true>({
+    id: 'network-create',
+    section: 'objects',
+    about: 'The cluster’s own overlay network does not exist.',
+    when: (view) => (missingNetwork(view) ? true : null),
+    because: (_, view) => `the network ${networkName(view.spec.cluster)} does not exist`,
+    steps: (_, view) => [
+      {
+        kind: 'create-network',
+        network: {
+          name: networkName(view.spec.cluster),
+          cluster: view.spec.cluster,
+          subnet: view.spec.network.subnet,
+        },
+      },
+    ],
+  }),
+  rule<readonly Step[]>({
+    id: 'secrets-create',
+    section: 'objects',
+    about: 'A secret of the cluster does not exist: it is derived again, with the same value.',
+    when: (view) => {
+      const { swarm, desired } = view;
+      if (swarm === null || desired === null) return null;
+      const missing = desired.secrets.filter(
+        ({ name }) => !swarm.secrets.some((secret) => secret.name === name),
+      );
+      return missing.length === 0
+        ? null
+        : missing.map((secret) => ({ kind: 'create-secret', secret }));
+    },
+    because: (steps) => `${steps.length} of the cluster’s secrets do not exist`,
+    steps: (steps) => steps,
+  }),
+  rule<ServerView>({
+    id: 'node-unresolved',
+    section: 'objects',
+    about: 'A server’s node selector matches no node, or more than one.',
+    when: (view) => view.servers.find(({ nodeProblem }) => nodeProblem !== null) ?? null,
+    because: (server) => `${server.name}: ${server.nodeProblem ?? ''}`,
+    condition: notReady('NodeUnresolved'),
+  }),
+  rule<readonly ServiceDesired[]>({
+    id: 'services-create',
+    section: 'objects',
+    about: 'A server has no service: new, or removed by hand. Its volumes are found again.',
+    when: (view) => {
+      if (view.swarm === null) return null;
+      const missing = (view.desired?.services ?? []).filter(({ server }) =>
+        view.servers.some(({ name, service }) => name === server && service === null),
+      );
+      return missing.length === 0 ? null : missing;
+    },
+    because: (missing) =>
+      `${missing.map(({ server }) => server).join(' and ')} ${missing.length === 1 ? 'has' : 'have'} no service`,
+    steps: (missing) => missing.map((service) => ({ kind: 'create-service', service })),
+  }),
+  rule<Drift>({
+    id: 'service-update',
+    section: 'objects',
+    about:
+      'A service is not as the spec wants it: edited by hand, or the spec or the image changed. Standbys first, one at a time.',
+    when: nextUpdate,
+    because: ({ server, paths }) => `the service of ${server.name} differs: ${paths.join(', ')}`,
+    steps: ({ seen, desired, paths }) => [
+      {
+        kind: 'update-service',
+        service: desired,
+        id: seen.id,
+        version: seen.version,
+        differences: paths,
+      },
+    ],
+  }),
+  rule<ServiceSeen>({
+    id: 'service-remove',
+    section: 'objects',
+    about: 'A service of this cluster belongs to no server of the spec; its volumes are kept.',
+    when: (view) => {
+      const names = new Set(view.desired?.services.map(({ name }) => name));
+      if (view.desired === null || names.size < view.servers.length) return null;
+      return view.swarm?.services.find(({ name }) => !names.has(name)) ?? null;
+    },
+    because: ({ name }) => `${name} belongs to no server of the spec; its volumes are kept`,
+    steps: ({ id, name }) => [{ kind: 'remove-service', id, name }],
+  }),
+];
