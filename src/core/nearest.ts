@@ -5,22 +5,23 @@ const WORD_LENGTH_MAX = 80;
 
 /** Number of insertions, deletions, replacements and swaps of neighbours between two words. */
 export function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, column) => column);
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
+  const at = (row: number, column: number) => rows[row]?.[column] ?? Infinity;
   for (let row = 1; row <= a.length; row += 1) {
     const current = [row];
+    rows.push(current);
     for (let column = 1; column <= b.length; column += 1) {
-      const replaced = (last[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      let least = Math.min(replaced, (last[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1);
-      if (row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]) {
-        least = Math.min(least, (beforeLast[column - 2] ?? 0) + 1);
-      }
-      current.push(least);
+      const differs = a[row - 1] === b[column - 1] ? 0 : 1;
+      const isSwap = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      current[column] = Math.min(
+        at(row - 1, column - 1) + differs,
+        at(row - 1, column) + 1,
+        at(row, column - 1) + 1,
+        isSwap ? at(row - 2, column - 2) + 1 : Infinity,
+      );
     }
-    beforeLast = last;
-    last = current;
   }
-  return last[b.length] ?? 0;
+  return at(a.length, b.length);
 }
 
 /** The known word that is nearest, when it is near enough to be what was meant; else null. */

@@ -72,17 +72,18 @@ function parse(text: string, quantity: Quantity): Parsed {
   if (unit === '') return problem(`${shown} is not ${quantity.noun}: the unit is missing`);
   const factor = quantity.units.find(([name]) => name === unit)?.[1];
   if (factor === undefined) {
-    const meant = quantity.units.find(([name]) => name.toLowerCase() === unit.toLowerCase())?.[0];
-    return problem(
-      `${shown} is not ${quantity.noun}: there is no unit ${unit}` +
-        (meant === undefined ? '' : `, the unit is written ${meant}`),
-    );
+    return problem(`${shown} is not ${quantity.noun}: ${unknownUnit(unit, quantity.units)}`);
   }
   const scale = 10 ** decimals.length;
   const value = Number(whole) * factor + (Number(decimals) * factor) / scale;
   if (!Number.isInteger(value)) return problem(`${shown} is finer than ${quantity.noun} can be`);
   if (!Number.isSafeInteger(value)) return problem(`${shown} is too large`);
   return { kind: 'value', value };
+}
+
+function unknownUnit(unit: string, units: Units): string {
+  const meant = units.find(([name]) => name.toLowerCase() === unit.toLowerCase())?.[0];
+  return `there is no unit ${unit}` + (meant === undefined ? '' : `, the unit is written ${meant}`);
 }
 
 function format(value: number, units: Units): string {

@@ -1,0 +1,76 @@
+/**
+ * From the document to the spec: defaults filled in, durations in milliseconds, sizes in bytes,
+ * everything in one order. Only for documents in which the checks found no error.
+ */
+import { DEFAULTS, type NodeChoice, type PostgresCluster } from './generated';
+import { parseDuration, parseSize, type Parsed } from './quantities';
+import type { NodeSelector, Spec } from './spec';
+
+/** A value of `spec.postgres.parameters` as the user may write it. */
+export type ParameterValue = string | number | boolean;
+
+export function withDefaults(document: PostgresCluster): Spec {
+  const { metadata, spec } = document;
+  const postgres = { ...DEFAULTS.postgres, ...spec.postgres };
+  const switchover = { ...DEFAULTS.switchover, ...spec.switchover };
+  const failover = { ...DEFAULTS.failover, ...spec.failover };
+  return {
+    cluster: metadata.name,
+    image: spec.image ?? null,
+    postgres: {
+      version: postgres.version,
+      parameters: parametersAsText(postgres.parameters),
+      hba: [...postgres.hba],
+      database: postgres.database,
+      owner: postgres.owner,
+    },
+    network: { subnet: spec.network.subnet },
+    primary: spec.primary,
+    servers: spec.servers
+      .map(({ name, node, port }) => ({
+        name,
+        node: nodeSelector(node),
+        port: port ?? DEFAULTS.servers.port,
+      }))
+      .sort((a, b) => compare(a.name, b.name)),
+    switchover: {
+      lagBytesMax: valueOf(parseSize(switchover.maxLag)),
+      timeoutMs: valueOf(parseDuration(switchover.timeout)),
+    },
+    failover: {
+      mode: failover.mode,
+      ttlMs: valueOf(parseDuration(failover.ttl)),
+      lagBytesMax: valueOf(parseSize(failover.maxLag)),
+    },
+  };
+}
+
+/** As PostgreSQL writes it: a YAML boolean is `on` or `off`. */
+export function parameterText(value: ParameterValue): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  return String(value);
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+function parametersAsText(
+  parameters: Readonly<Record<string, ParameterValue>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(parameters)
+      .map(([name, value]) => [name, parameterText(value)] as const)
+      .sort(([a], [b]) => compare(a, b)),
+  );
+}
+
+function nodeSelector({ hostname, id, labels }: NodeChoice): NodeSelector {
+  if (hostname !== undefined) return { hostname };
+  if (id !== undefined) return { id };
+  if (labels === undefined) throw new Error('a node is chosen by hostname, id or labels');
+  return { labels: Object.fromEntries(Object.entries(labels).sort(([a], [b]) => compare(a, b))) };
+}
+
+function valueOf(parsed: Parsed): number {
+  if (parsed.kind === 'problem') throw new Error(parsed.message);
+  return parsed.value;
+}

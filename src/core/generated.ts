@@ -1,0 +1,166 @@
+/** Generated from crds/postgrescluster.schema.json by `npm run generate`; do not edit. */
+
+/**
+ * One highly available PostgreSQL: the servers it runs on, and which of them is the primary.
+ */
+export interface PostgresCluster {
+  /**
+   * Version of this format. Always `pgswarm.dev/v1`.
+   */
+  apiVersion: 'pgswarm.dev/v1';
+  /**
+   * What the document describes. Always `PostgresCluster`.
+   */
+  kind: 'PostgresCluster';
+  /**
+   * The cluster's identity.
+   */
+  metadata: {
+    /**
+     * Name of the cluster: every Docker object of the cluster carries it, so it cannot be changed later. Small letters, digits and `-`, at most 30 characters.
+     */
+    name: string;
+  };
+  /**
+   * What the cluster shall be.
+   */
+  spec: {
+    /**
+     * Image that the servers run. Without it they run the operator's own image, which is right unless you need extensions that it does not have. It must contain pgswarm.
+     */
+    image?: string;
+    /**
+     * PostgreSQL itself.
+     */
+    postgres: {
+      /**
+       * Major version of PostgreSQL.
+       */
+      version: 17;
+      /**
+       * PostgreSQL parameters, as in `postgresql.conf`. A few belong to pgswarm, such as `port`, `wal_log_hints` and `primary_conninfo`; they are refused with the reason.
+       */
+      parameters?: {
+        /**
+         * Value of the parameter.
+         */
+        [k: string]: string | number | boolean;
+      };
+      /**
+       * Who may connect from where: lines of `pg_hba.conf`, tried in this order after pgswarm's own. Passwords are always scram-sha-256.
+       *
+       * @maxItems 100
+       *
+       * Items: One line of `pg_hba.conf`.
+       */
+      hba?: string[];
+      /**
+       * Database that is created with the cluster. Small letters, digits and `_`.
+       */
+      database?: string;
+      /**
+       * Role that is created with the cluster and owns the database; pgswarm makes its password. Small letters, digits and `_`.
+       */
+      owner?: string;
+    };
+    /**
+     * The private network between the cluster's servers.
+     */
+    network: {
+      /**
+       * IPv4 subnet that nothing else uses, neither another cluster nor your own networks. Replication is allowed from here only.
+       */
+      subnet: string;
+    };
+    /**
+     * Name of the server that shall accept writes. Change it and apply the file again: that is a switchover.
+     */
+    primary: string;
+    /**
+     * The servers: one PostgreSQL each, tied to a node, because its data is there.
+     *
+     * @minItems 1
+     * @maxItems 16
+     */
+    servers: Server[];
+    /**
+     * Bounds of a planned change of primary.
+     */
+    switchover?: {
+      /**
+       * A new primary that is further behind than this is refused: writes would stop too long while it catches up.
+       */
+      maxLag?: string;
+      /**
+       * Writes are stopped at most this long. If the new primary is not there by then, the old one goes on and nothing is lost.
+       */
+      timeout?: string;
+    };
+    /**
+     * What happens when the primary is gone.
+     */
+    failover?: {
+      /**
+       * `manual`: wait for the primary to come back. `automatic` is accepted with a warning, and does the same in this version.
+       */
+      mode?: 'manual' | 'automatic';
+      /**
+       * Length of the primary's lease: how long a primary that is cut off may go on. Used once automatic failover is there.
+       */
+      ttl?: string;
+      /**
+       * A standby that is further behind than this does not become primary in a failover. Used once automatic failover is there.
+       */
+      maxLag?: string;
+    };
+  };
+}
+/**
+ * One server.
+ */
+export interface Server {
+  /**
+   * Name of the server, unique in the cluster and never reused for other data. Small letters, digits and `-`, at most 30 characters.
+   */
+  name: string;
+  node: NodeChoice;
+  /**
+   * Port on the node at which clients reach this server.
+   */
+  port?: number;
+}
+/**
+ * The Swarm node that the server is tied to: exactly one of `hostname`, `id` and `labels`.
+ */
+export interface NodeChoice {
+  /**
+   * The node's hostname, as `docker node ls` shows it.
+   */
+  hostname?: string;
+  /**
+   * The node's id, as `docker node ls` shows it: for nodes that share a hostname.
+   */
+  id?: string;
+  /**
+   * Labels that the node carries, all of them; they must fit one node only. Set one with `docker node update --label-add rack=b NODE`.
+   */
+  labels?: {
+    /**
+     * Value of the label.
+     */
+    [k: string]: string;
+  };
+}
+
+/** Defaults of the spec's fields; under `servers` those of one server. */
+export const DEFAULTS = {
+  postgres: {
+    parameters: {},
+    hba: ['host all all all scram-sha-256'],
+    database: 'app',
+    owner: 'app',
+  },
+  servers: { port: 5432 },
+  switchover: { maxLag: '16MB', timeout: '10s' },
+  failover: { mode: 'manual', ttl: '5s', maxLag: '16MB' },
+} as const;
