@@ -10,7 +10,7 @@ import { pipe } from './shell';
 import { repository } from './stage';
 
 const cacheDir = join(repository, '.build', 'saved');
-const savedImagesMax = 3;
+const savedImagesMax = 2;
 
 /** An image as `docker save` writes it, unpacked in a folder. */
 export interface SavedImage {
@@ -30,8 +30,13 @@ export async function saveImage(daemon: Docker, image: string): Promise<SavedIma
     await mkdir(cacheDir, { recursive: true });
     const fresh = await mkdtemp(join(cacheDir, 'new-'));
     const save = { env: dockerEnv(daemon) };
-    await pipe(['docker', 'save', image], ['tar', '-x', '-C', fresh], { producer: save });
-    await rename(fresh, folder).catch(() => rm(fresh, { recursive: true, force: true }));
+    try {
+      await pipe(['docker', 'save', image], ['tar', '-x', '-C', fresh], { producer: save });
+      await rename(fresh, folder);
+    } catch (error) {
+      await rm(fresh, { recursive: true, force: true });
+      if (!existsSync(folder)) throw error; // Another process may have saved the same image.
+    }
     await forgetOldest();
   }
   return describe(image, folder);
@@ -64,14 +69,11 @@ async function imagesOf(node: Docker): Promise<NodeImage[]> {
   const ids = (await docker(node, ['image', 'ls', '--quiet', '--no-trunc'])).split('\n');
   const unique = [...new Set(ids)].filter((id) => id !== '');
   if (unique.length === 0) return [];
-  const format = '{{.Id}} {{join .RootFS.Layers ","}}';
-  const lines = (await docker(node, ['image', 'inspect', '--format', format, ...unique])).split(
-    '\n',
-  );
-  return lines.map((line) => {
-    const [id = '', layers = ''] = line.split(' ');
-    return { id, layers: layers.split(',') };
-  });
+  const inspected = JSON.parse(await docker(node, ['image', 'inspect', ...unique])) as {
+    readonly Id: string;
+    readonly RootFS: { readonly Layers?: string[] };
+  }[];
+  return inspected.map(({ Id: id, RootFS: { Layers: layers = [] } }) => ({ id, layers }));
 }
 
 function commonPrefix(left: readonly string[], right: readonly string[]): number {
