@@ -16,9 +16,10 @@ import {
   serviceName,
   type SecretPurpose,
 } from './names';
-export { resolveNode } from './nodes';
 import { type ServerSpec, type Spec } from './spec';
 import { type NetworkDesired, type SecretDesired, type ServiceDesired } from './steps';
+
+export { resolveNode } from './nodes';
 
 /** Tells the objects of a cluster from those of an earlier one with the same name. */
 export const UID_LABEL = 'dev.pgswarm.uid';

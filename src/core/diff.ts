@@ -68,8 +68,7 @@ const COLLECTIONS: Readonly<Record<string, Collection>> = {
   Ports: { noun: 'port', entries: keyedBy('TargetPort') },
   Secrets: {
     noun: 'secret',
-    entries: (value) =>
-      keyedBy('File.Name')((value as Fields[]).map(({ SecretID: _, ...rest }) => rest)),
+    entries: (value) => keyedBy('File.Name')((value as readonly Fields[]).map(withoutId)),
   },
   Networks: {
     noun: 'network',
@@ -78,7 +77,10 @@ const COLLECTIONS: Readonly<Record<string, Collection>> = {
   },
 };
 
-/** Words for people; any other field is shown as Docker spells it. Empty: the level only groups. */
+/**
+ * Words for people, by field or by field within its parent; any other field is shown as Docker
+ * spells it. Empty: the level only groups, or its entries have a noun of their own.
+ */
 const WORDS: Readonly<Record<string, string>> = {
   TaskTemplate: '',
   ContainerSpec: '',
@@ -86,6 +88,14 @@ const WORDS: Readonly<Record<string, string>> = {
   Mode: '',
   Replicated: '',
   EndpointSpec: '',
+  Env: '',
+  Constraints: '',
+  Mounts: '',
+  Ports: '',
+  Secrets: '',
+  Networks: '',
+  Labels: '',
+  'ContainerSpec.Labels': 'container',
   Image: 'image',
   Args: 'arguments',
   Hostname: 'host name',
@@ -108,25 +118,28 @@ function factsOf(value: unknown, place: Place, networkIds: NetworkIds): readonly
   }
   if (typeof value !== 'object') return [factAt(place, String(value))];
   return Object.entries(value).flatMap(([field, each]) =>
-    factsOf(each, { ...place, field, words: [...place.words, WORDS[field] ?? field] }, networkIds),
+    factsOf(each, { ...place, field, words: [...place.words, wordFor(place, field)] }, networkIds),
   );
 }
 
 function itemFacts(
   collection: Collection,
-  value: unknown,
+  list: unknown,
   place: Place,
   networkIds: NetworkIds,
 ): readonly Fact[] {
-  return collection.entries(value, networkIds).flatMap(([key, each]) => {
+  return collection.entries(list, networkIds).flatMap(([key, each]) => {
     const words = [...place.words, collection.noun, key];
     const path = pathOf(words);
-    const isPlain = typeof each !== 'object';
-    const item = { path, value: isPlain ? String(each) : '', isItem: true, within: place.within };
-    const parts = isPlain ? [] : factsOf(each, { field: '', words, within: path }, networkIds);
-    return [item, ...parts];
+    const value = typeof each === 'string' ? each : '';
+    const item = { path, value, isItem: true, within: place.within };
+    if (typeof each !== 'object') return [item];
+    return [item, ...factsOf(each, { field: '', words, within: path }, networkIds)];
   });
 }
+
+const wordFor = (parent: Place, field: string): string =>
+  WORDS[`${parent.field}.${field}`] ?? WORDS[field] ?? field;
 
 const pathOf = (words: readonly string[]): string => words.filter((word) => word !== '').join(' ');
 
@@ -138,6 +151,11 @@ function factAt({ words, within }: Place, value: string): Fact {
 function assignment(text: string): Entry {
   const at = text.indexOf('=');
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** A secret's reference without the id: the name says the same, and is what we know. */
+function withoutId(reference: Fields): Fields {
+  return Object.fromEntries(Object.entries(reference).filter(([field]) => field !== 'SecretID'));
 }
 
 /** Entries of a list of objects by one of their fields, `Outer.Inner` for a field of a field. */

@@ -118,7 +118,8 @@ function serverView(situation: Situation, spec: ServerSpec, swarm: SwarmSeen | n
   const postgres = report?.postgres;
   const node = swarm === null ? null : resolveNode(spec.node, swarm.nodes);
   const nodeId = node !== null && 'nodeId' in node ? node.nodeId : null;
-  const service = swarm?.services.find(({ name }) => name === serviceNameOf(situation, spec)) ?? null;
+  const service =
+    swarm?.services.find(({ name }) => name === serviceNameOf(situation, spec)) ?? null;
   const tasks = swarm?.tasks.filter((task) => task.service === service?.name) ?? [];
   return {
     name: spec.name,

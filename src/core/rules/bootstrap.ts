@@ -30,9 +30,7 @@ function positionOf({ report }: ServerView): Position | null {
     const { timeline, replayedLsn, receivedLsn } = postgres;
     return { timeline, lsn: furthest(replayedLsn, receivedLsn) };
   }
-  return postgres?.state === 'primary'
-    ? { timeline: postgres.timeline, lsn: postgres.lsn }
-    : null;
+  return postgres?.state === 'primary' ? { timeline: postgres.timeline, lsn: postgres.lsn } : null;
 }
 
 const furthest = (a: Lsn, b: Lsn | null): Lsn => (b !== null && compareLsn(b, a) > 0 ? b : a);
@@ -55,6 +53,14 @@ function kept(view: View): Kept | null {
 }
 
 function keptObstacle(view: View, tags: readonly VolumeTag[]): string | null {
+  const stray = view.servers.find((server) => {
+    const tag = tagOf(server);
+    return tag !== null && (tag.cluster !== view.spec.cluster || tag.server !== server.name);
+  });
+  if (stray !== undefined) {
+    const tag = tagOf(stray);
+    return `the data volume of ${stray.name} belongs to server ${tag?.server ?? ''} of cluster ${tag?.cluster ?? ''}; put the right volume back`;
+  }
   const identifiers = new Set(tags.map(({ systemIdentifier }) => systemIdentifier));
   if (identifiers.size > 1) {
     const held = tags.map((tag) => `${tag.server} holds ${tag.systemIdentifier}`).join(', ');
@@ -104,8 +110,9 @@ export const bootstrapRules: readonly Rule[] = [
   rule<ServerView>({
     id: 'volume-unusable',
     section: 'bootstrap',
-    about: 'A data volume holds something else, or cannot be used. Nothing is ever initialised over it.',
-    when: unusable,
+    about:
+      'A data volume holds something else, or cannot be used. Nothing is ever initialised over it.',
+    when: (view) => (isNew(view) ? unusable(view) : null),
     because: ({ name, nodeName, volume }) => {
       const detail = volume?.kind === 'foreign' || volume?.kind === 'unusable' ? volume.detail : '';
       return `the data volume of ${name} on ${nodeName ?? 'its node'} is refused: ${detail}`;
@@ -122,7 +129,8 @@ export const bootstrapRules: readonly Rule[] = [
       const found = kept(view);
       return found?.obstacle === null && unusable(view) === null ? found : null;
     },
-    because: ({ tags }) => `${tags.map(({ server }) => server).join(' and ')} hold this cluster’s data`,
+    because: ({ tags }) =>
+      `${tags.map(({ server }) => server).join(' and ')} hold this cluster’s data`,
     steps: ({ tags }, view) => {
       const { primary } = view.spec;
       const change = { kind: 'adopted', at: view.situation.now } as const;
@@ -136,7 +144,8 @@ export const bootstrapRules: readonly Rule[] = [
   rule<Kept>({
     id: 'kept-volumes-refused',
     section: 'bootstrap',
-    about: 'The volumes hold data, but the declared primary is not the server with the latest of it.',
+    about:
+      'The volumes hold data, but the declared primary is not the server with the latest of it.',
     when: (view) => {
       const found = kept(view);
       return found?.obstacle == null ? null : found;
@@ -164,9 +173,11 @@ export const bootstrapRules: readonly Rule[] = [
     id: 'await-initialise',
     section: 'bootstrap',
     about: 'The first primary is being initialised.',
-    when: (view) => view.servers.find(({ name }) => isNew(view) && name === view.state.initialising) ?? null,
+    when: (view) =>
+      view.servers.find(({ name }) => isNew(view) && name === view.state.initialising) ?? null,
     because: ({ name, report }) =>
-      report?.problem?.message ?? `${name} is being initialised${report === null ? '; it does not answer' : ''}`,
+      report?.problem?.message ??
+      `${name} is being initialised${report === null ? '; it does not answer' : ''}`,
     condition: notReady('Initialising'),
   }),
   rule<readonly ServerView[]>({
@@ -198,10 +209,14 @@ export function silenceOf(server: ServerView, view: View): string {
 
 /** Docker's words, and the way out for those that users meet. */
 const ADVICE: readonly (readonly [RegExp, (server: ServerView) => string])[] = [
-  [/no such image|not found: manifest|pull access denied/i, (s) => `load the image on ${s.nodeName ?? 'the node'}`],
+  [
+    /no such image|not found: manifest|pull access denied/i,
+    (s) => `load the image on ${s.nodeName ?? 'the node'}`,
+  ],
   [
     /address already in use|port is already allocated|host-mode port already in use/i,
-    (s) => `port ${String(s.spec.port)} is taken on ${s.nodeName ?? 'the node'}: free it, or give the server another port`,
+    (s) =>
+      `port ${String(s.spec.port)} is taken on ${s.nodeName ?? 'the node'}: free it, or give the server another port`,
   ],
   [/no space left/i, (s) => `make room on ${s.nodeName ?? 'the node'}`],
   [/no suitable node/i, () => 'see docker node ls: the node must be ready and active'],

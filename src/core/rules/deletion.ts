@@ -25,7 +25,8 @@ function volumesLeft(view: View): ServerView | null {
   if (view.situation.record.deletion?.removeVolumes !== true) return null;
   return (
     view.servers.find(
-      ({ name, nodeId }) => nodeId !== null && !view.situation.observation.volumesRemoved.includes(name),
+      ({ name, nodeId }) =>
+        nodeId !== null && !view.situation.observation.volumesRemoved.includes(name),
     ) ?? null
   );
 }

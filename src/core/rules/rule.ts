@@ -8,13 +8,7 @@ import { type RecordStep, type Step } from '../steps';
 import { withEvent } from '../transitions';
 
 export type Section =
-  | 'deletion'
-  | 'safety'
-  | 'switchover'
-  | 'objects'
-  | 'bootstrap'
-  | 'servers'
-  | 'request';
+  'deletion' | 'safety' | 'switchover' | 'objects' | 'bootstrap' | 'servers' | 'request';
 
 export interface Rule {
   /** Stable and unique: in logs, events, status and the documentation. */
@@ -41,7 +35,8 @@ export interface ConditionRaised {
 }
 
 /** Each is `True` when all is well; a rule that matches makes it `False`. */
-export type ConditionType = 'Ready' | 'ObjectsReady' | 'ServersReady' | 'PrimaryAsDeclared' | 'SpecValid';
+export type ConditionType =
+  'Ready' | 'ObjectsReady' | 'ServersReady' | 'PrimaryAsDeclared' | 'SpecValid';
 
 interface Definition<Found> {
   readonly id: string;

@@ -27,7 +27,12 @@ export function volumeObstacle(server: ServerView, view: View): string | null {
         ? null
         : `the volume ${where} is empty, but ${server.name}'s volume ${known.volumeId} was expected there; bring it back, or ${recloning}`;
     case 'tagged':
-      return tagObstacle(volume.tag, { where, recloning, known: known?.volumeId ?? null }, server, view);
+      return tagObstacle(
+        volume.tag,
+        { where, recloning, known: known?.volumeId ?? null },
+        server,
+        view,
+      );
   }
 }
 
@@ -113,7 +118,8 @@ export const serverRules: readonly Rule[] = [
     about: 'A standby is being cloned, starts, is silent, or does not stream from the primary.',
     when: (view) =>
       isInitialised(view)
-        ? (view.servers.find((server) => server !== view.primary && !isStreaming(server, view)) ?? null)
+        ? (view.servers.find((server) => server !== view.primary && !isStreaming(server, view)) ??
+          null)
         : null,
     because: (server, view) => standbyTrouble(server, view),
     condition: ({ report }) => notReady(report?.problem?.reason ?? 'StandbyNotStreaming'),
@@ -152,4 +158,3 @@ function standbyTrouble(server: ServerView, view: View): string {
     ? `${server.name} is ${report.postgres.state}`
     : `${server.name} runs, but does not stream from ${upstream} yet`;
 }
-

@@ -146,7 +146,8 @@ export const switchoverRules: readonly Rule[] = [
   rule<InFlight>({
     id: 'switchover-await-promotion',
     section: 'switchover',
-    about: 'The new primary has been named and is being promoted; nothing else may happen to the cluster.',
+    about:
+      'The new primary has been named and is being promoted; nothing else may happen to the cluster.',
     when: (view) => inFlight(view, 'promoting'),
     because: ({ change, to }) =>
       `${change.to} is being promoted${to?.report?.problem == null ? '' : `; ${to.report.problem.message}`}`,
@@ -160,7 +161,9 @@ export const switchoverRules: readonly Rule[] = [
     when: (view) => {
       const found = inFlight(view, 'stopping');
       const lsn = found === null ? null : endOfWal(found.from);
-      return found !== null && lsn !== null && hasReplayed(found.to, lsn) ? { ...found, lsn } : null;
+      return found !== null && lsn !== null && hasReplayed(found.to, lsn)
+        ? { ...found, lsn }
+        : null;
     },
     because: ({ change, lsn }) =>
       `${change.from} has stopped at ${lsn} and ${change.to} has replayed it`,
@@ -207,7 +210,8 @@ export const switchoverRules: readonly Rule[] = [
   rule<InFlight & { why: string }>({
     id: 'switchover-give-up',
     section: 'switchover',
-    about: 'Before anything was stopped, the target turned out unfit or the CHECKPOINT took too long.',
+    about:
+      'Before anything was stopped, the target turned out unfit or the CHECKPOINT took too long.',
     when: (view) => {
       const found = inFlight(view, 'checkpointing');
       if (found === null) return null;
@@ -235,7 +239,8 @@ export const switchoverRules: readonly Rule[] = [
       if (found?.from?.report?.checkpointedFor !== found?.change.id) return null;
       return found !== null && isClose(found) ? found : null;
     },
-    because: ({ change }) => `${change.from} has done its CHECKPOINT and ${change.to} is close behind`,
+    because: ({ change }) =>
+      `${change.from} has done its CHECKPOINT and ${change.to} is close behind`,
     steps: ({ change }, view) =>
       recorded(view, stopOldPrimary(view.state, change), {
         rule: 'switchover-stop',
@@ -246,7 +251,8 @@ export const switchoverRules: readonly Rule[] = [
   rule<InFlight>({
     id: 'switchover-await-checkpoint',
     section: 'switchover',
-    about: 'The old primary does a CHECKPOINT while it still accepts writes, so that its stop is short.',
+    about:
+      'The old primary does a CHECKPOINT while it still accepts writes, so that its stop is short.',
     when: (view) => inFlight(view, 'checkpointing'),
     because: ({ change, from }) =>
       from?.report?.checkpointedFor === change.id
@@ -259,7 +265,9 @@ export const switchoverRules: readonly Rule[] = [
 function obstacleBeforeStop({ to, phaseAgeMs }: InFlight, view: View): string | null {
   if (phaseAgeMs > CHECKPOINT_TIMEOUT_MS) return 'the CHECKPOINT took more than five minutes';
   if (!isIntroduced(view)) return null;
-  return to === null ? 'the target is not in the spec any more' : (switchoverObstacle(view, to)?.because ?? null);
+  return to === null
+    ? 'the target is not in the spec any more'
+    : (switchoverObstacle(view, to)?.because ?? null);
 }
 
 function isClose({ from, to }: InFlight): boolean {
@@ -275,7 +283,8 @@ interface Request {
 /** The declared primary is another server than the recorded one, and no change is under way. */
 function requested(view: View): Request | null {
   const { state, spec } = view;
-  if (state.primary === null || state.change !== null || state.primary === spec.primary) return null;
+  if (state.primary === null || state.change !== null || state.primary === spec.primary)
+    return null;
   const target = view.servers.find(({ name }) => name === spec.primary);
   return target === undefined ? null : { target, obstacle: obstacleOf(view, target) };
 }

@@ -1,0 +1,205 @@
+/**
+ * The text of the configuration files that pgswarm writes into a data directory. They are the same
+ * on every server of a cluster apart from names: `standby.signal` alone tells the roles apart, so
+ * that a change of role changes no settings. In PostgreSQL the last line wins (manual: "Setting
+ * Parameters via the Configuration File"), hence the order: defaults, the user's, the operator's.
+ */
+import { REPLICATION_ROLE } from './names';
+import { type InstanceSettings, type Upstream } from './protocol';
+
+/** What an instance knows of its machine and of itself. */
+export interface Machine {
+  readonly server: string;
+  readonly majorVersion: number;
+  readonly port: number;
+  readonly socketDirectory: string;
+  readonly passfile: string;
+  /** Size of the file system that holds the data volume. */
+  readonly volumeBytes: number;
+}
+
+/** Names of the generated files, inside the data directory. */
+export const ENTRY_FILE = 'postgresql.conf';
+export const SETTINGS_FILE = 'pgswarm.conf';
+export const UPSTREAM_FILE = 'pgswarm-upstream.conf';
+export const HBA_FILE = 'pg_hba.conf';
+
+const MEGABYTE = 1024 * 1024;
+/** A standby that is away may hold back this part of the volume in WAL, and at least so much. */
+const SLOT_WAL_SHARE = 0.25;
+const SLOT_WAL_MEGABYTES_MIN = 1024;
+
+type Parameters = Readonly<Record<string, string>>;
+
+/** Good on a small machine; the user's own values replace them. */
+export function defaultParameters(machine: Machine): Parameters {
+  const slotWalMegabytes = Math.floor((machine.volumeBytes * SLOT_WAL_SHARE) / MEGABYTE);
+  return {
+    jit: 'off',
+    max_replication_slots: '16',
+    // WAL kept without a slot: a standby whose slot is made a moment late still finds its place.
+    wal_keep_size: '128MB',
+    max_slot_wal_keep_size: `${Math.max(slotWalMegabytes, SLOT_WAL_MEGABYTES_MIN)}MB`,
+    max_wal_senders: '16',
+  };
+}
+
+/** Fields of the prefix of every log line; `log-line.ts` reads them again. */
+export const LOG_LINE_PREFIX = '[%n|%p|%e|%b] %q[%u@%d] ';
+
+/** What pgswarm relies on. A spec that sets one of these is refused. */
+export function ownedParameters(machine: Machine, user: Parameters): Parameters {
+  return {
+    archive_mode: 'off',
+    cluster_name: machine.server,
+    hot_standby: 'on',
+    listen_addresses: '*',
+    log_destination: 'stderr',
+    log_line_prefix: LOG_LINE_PREFIX,
+    log_timezone: 'UTC',
+    logging_collector: 'off',
+    password_encryption: 'scram-sha-256',
+    port: String(machine.port),
+    recovery_target_timeline: 'latest',
+    tcp_keepalives_count: '3',
+    tcp_keepalives_idle: '5',
+    tcp_keepalives_interval: '2',
+    unix_socket_directories: machine.socketDirectory,
+    wal_level: user['wal_level'] === 'logical' ? 'logical' : 'replica',
+    // pg_rewind needs it where data checksums are off, as in an adopted cluster.
+    wal_log_hints: 'on',
+    // A frozen standby must not hold up a stop for the default of 60 s.
+    wal_sender_timeout: '5s',
+    wal_receiver_timeout: '5s',
+    wal_receiver_status_interval: '1s',
+    // The default of 5 s can delay a promotion and a rejoin by as much.
+    wal_retrieve_retry_interval: '100ms',
+    ...(machine.majorVersion >= 17 ? { allow_alter_system: 'off' } : {}),
+  };
+}
+
+/** Names that a spec may not set. */
+export const OWNED_PARAMETER_NAMES: readonly string[] = [
+  ...Object.keys(
+    ownedParameters(
+      { server: '', majorVersion: 17, port: 0, socketDirectory: '', passfile: '', volumeBytes: 0 },
+      {},
+    ),
+  ).filter((name) => name !== 'wal_level'),
+  ...['config_file', 'data_directory', 'hba_file', 'ident_file', 'external_pid_file'],
+  ...['primary_conninfo', 'primary_slot_name', 'promote_trigger_file'],
+].toSorted();
+
+const GENERATED = '# Written by pgswarm from the spec. Changes made here are lost.';
+
+/** `postgresql.conf`: nothing but the two generated files. */
+export function renderEntry(): string {
+  return lines([GENERATED, `include '${SETTINGS_FILE}'`, `include_if_exists '${UPSTREAM_FILE}'`]);
+}
+
+/** `pgswarm.conf`: everything but the upstream. */
+export function renderSettings(settings: InstanceSettings, machine: Machine): string {
+  const user = Object.fromEntries(
+    Object.entries(settings.parameters).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  return lines([
+    GENERATED,
+    '',
+    "# pgswarm's defaults",
+    ...assignments(defaultParameters(machine)),
+    '',
+    '# spec.postgres.parameters',
+    ...assignments(user),
+    '',
+    '# what pgswarm relies on',
+    ...assignments(ownedParameters(machine, user)),
+  ]);
+}
+
+/**
+ * `pgswarm-upstream.conf`: where a standby streams from. A primary keeps its last one, where it
+ * does no harm (manual: "Standby Servers": both settings are used in standby mode only).
+ */
+export function renderUpstream(upstream: Upstream, machine: Machine): string {
+  return lines([
+    GENERATED,
+    ...assignments({
+      primary_conninfo: renderConnection(upstream, machine, machine.server),
+      primary_slot_name: upstream.slot,
+    }),
+  ]);
+}
+
+/** libpq's connection string to an upstream; dead peers are noticed within about 5 s. */
+export function renderConnection(
+  upstream: Upstream,
+  machine: Machine,
+  applicationName: string,
+): string {
+  const parts: Readonly<Record<string, string | number>> = {
+    host: upstream.host,
+    port: upstream.port,
+    user: REPLICATION_ROLE,
+    passfile: machine.passfile,
+    application_name: applicationName,
+    sslmode: 'prefer',
+    connect_timeout: 3,
+    tcp_user_timeout: 5000,
+    keepalives: 1,
+    keepalives_idle: 2,
+    keepalives_interval: 1,
+    keepalives_count: 3,
+  };
+  return Object.entries(parts)
+    .map(([name, value]) => `${name}=${quoteConnectionValue(String(value))}`)
+    .join(' ');
+}
+
+/**
+ * `pg_hba.conf`: the first line that matches decides (manual: "The pg_hba.conf File"), so the
+ * user's lines can neither open the superuser nor the replication role to the network.
+ */
+export function renderHba(settings: InstanceSettings): string {
+  const replicas = [settings.subnet, '127.0.0.1/32', '::1/128'];
+  return lines([
+    GENERATED,
+    hbaLine('local', 'all', 'postgres', '', 'peer'),
+    hbaLine('local', 'all', 'all', '', 'scram-sha-256'),
+    ...replicas.map((net) =>
+      hbaLine('host', 'replication,all', REPLICATION_ROLE, net, 'scram-sha-256'),
+    ),
+    hbaLine('host', 'replication,all', REPLICATION_ROLE, 'all', 'reject'),
+    hbaLine('host', 'replication', 'all', 'all', 'reject'),
+    hbaLine('host', 'all', 'postgres', 'all', 'reject'),
+    '',
+    '# spec.postgres.hba',
+    ...settings.hba,
+  ]);
+}
+
+function hbaLine(...columns: readonly string[]): string {
+  return columns
+    .map((text, index) => text.padEnd([5, 15, 19, 18, 0][index] ?? 0))
+    .join(' ')
+    .trimEnd();
+}
+
+function assignments(parameters: Parameters): readonly string[] {
+  return Object.entries(parameters)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name} = ${quoteSetting(value)}`);
+}
+
+/** Manual: "Parameter Names and Values"; a newline must be written as an escape. */
+function quoteSetting(value: string): string {
+  const escaped = value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n');
+  return `'${escaped}'`;
+}
+
+/** Manual: "Keyword/Value Connection Strings". */
+function quoteConnectionValue(value: string): string {
+  if (/^[\w./:-]+$/.test(value)) return value;
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+const lines = (each: readonly string[]): string => `${each.join('\n')}\n`;

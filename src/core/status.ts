@@ -1,0 +1,168 @@
+/** What the user is told. The shape of `status -o json` is a contract. */
+import { type ConditionType } from './rules/rule';
+import { isStreaming, volumeObstacle } from './rules/servers';
+import { switchoverObstacle } from './rules/switchover';
+import { lagBytes } from './lsn';
+import { type Decision } from './decide';
+import { type ServerView, type View } from './situation';
+import { type LastChange } from './state';
+
+export interface Status {
+  readonly cluster: string;
+  readonly generation: number;
+  readonly phase: Phase;
+  readonly paused: boolean;
+  readonly primary: string | null;
+  readonly declaredPrimary: string;
+  readonly term: number;
+  readonly timeline: number | null;
+  readonly override: null;
+  readonly servers: readonly ServerStatus[];
+  readonly conditions: readonly Condition[];
+  readonly lastChange: LastChange | null;
+  /** The decision of this moment: rule id and sentence. */
+  readonly decision: { readonly rule: string; readonly because: string };
+}
+
+export type Phase = 'Creating' | 'Switchover' | 'Ready' | 'Degraded' | 'Unavailable' | 'Deleting';
+
+export interface ServerStatus {
+  readonly name: string;
+  readonly node: string | null;
+  /** Address and port at which clients reach it. */
+  readonly address: string | null;
+  readonly role: 'primary' | 'standby' | null;
+  /** `running`, `streaming`, `stopped`, `cloning from pg1 …`, `unknown`, … */
+  readonly state: string;
+  readonly timeline: number | null;
+  readonly receivedLsn: string | null;
+  readonly replayedLsn: string | null;
+  readonly lagBytes: number | null;
+  readonly archive: {
+    readonly lastArchivedWal: string | null;
+    readonly failedSince: string | null;
+  };
+  /** May become primary by a switchover now. */
+  readonly eligible: boolean;
+  readonly because: string;
+}
+
+export interface Condition {
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+  /** ISO 8601; the leader knows since when, nobody else does. */
+  readonly since?: string;
+}
+
+/** Troubles that no rule can see. */
+export interface Troubles {
+  /** Findings of a spec that was refused while the last good one stays in force. */
+  readonly specRefusal: { readonly message: string } | null;
+  /** Why the last step failed. */
+  readonly failure: string | null;
+}
+
+const NO_TROUBLE: Troubles = { specRefusal: null, failure: null };
+
+export function statusOf(view: View, decision: Decision, troubles: Troubles = NO_TROUBLE): Status {
+  const { spec, state } = view;
+  const conditions = conditionsOf(decision, troubles);
+  return {
+    cluster: spec.cluster,
+    generation: view.generation,
+    phase: phaseOf(view, conditions),
+    paused: false,
+    primary: state.primary,
+    declaredPrimary: spec.primary,
+    term: state.term,
+    timeline: view.primary?.asPrimary?.timeline ?? null,
+    override: null,
+    servers: view.servers.map((server) => serverStatus(view, server)),
+    conditions,
+    lastChange: state.lastChange,
+    decision: { rule: decision.rule, because: decision.because },
+  };
+}
+
+function phaseOf(view: View, conditions: readonly Condition[]): Phase {
+  if (view.situation.record.deletion !== null) return 'Deleting';
+  if (view.state.systemIdentifier === null) return 'Creating';
+  if (view.state.change !== null) return 'Switchover';
+  if (view.primary?.asPrimary == null) return 'Unavailable';
+  return conditions.every(({ status }) => status === 'True') ? 'Ready' : 'Degraded';
+}
+
+const CONDITIONS: Readonly<Record<ConditionType, string>> = {
+  Ready: 'the primary accepts writes',
+  ObjectsReady: 'network, secrets and services are as declared',
+  ServersReady: 'every standby streams from the primary',
+  PrimaryAsDeclared: 'the primary is the declared one',
+  SpecValid: 'the spec is valid',
+};
+
+/** Every condition, always; one that no rule disputes is `True`. */
+function conditionsOf(decision: Decision, { specRefusal, failure }: Troubles): Condition[] {
+  return (Object.keys(CONDITIONS) as ConditionType[]).map((type) => {
+    if (type === 'SpecValid' && specRefusal !== null) {
+      return { type, status: 'False', reason: 'SpecRefused', message: specRefusal.message };
+    }
+    if (type === 'ObjectsReady' && failure !== null) {
+      return { type, status: 'False', reason: 'StepFailed', message: failure };
+    }
+    const raised = decision.findings.filter(({ condition }) => condition?.type === type);
+    const [first] = raised;
+    return first?.condition == null
+      ? { type, status: 'True', reason: 'AsDeclared', message: CONDITIONS[type] }
+      : {
+          type,
+          status: 'False',
+          reason: first.condition.reason,
+          message: raised.map(({ because }) => because).join('; '),
+        };
+  });
+}
+
+function serverStatus(view: View, server: ServerView): ServerStatus {
+  const { asPrimary, asStandby } = server;
+  const node = view.swarm?.nodes.find(({ id }) => id === server.nodeId);
+  const current = view.primary?.asPrimary?.lsn ?? null;
+  return {
+    name: server.name,
+    node: server.nodeName,
+    address: node === undefined ? null : `${node.address}:${String(server.spec.port)}`,
+    role: asPrimary !== null ? 'primary' : asStandby !== null ? 'standby' : null,
+    state: stateOf(view, server),
+    timeline: asPrimary?.timeline ?? asStandby?.timeline ?? null,
+    receivedLsn: asStandby?.receivedLsn ?? asPrimary?.lsn ?? null,
+    replayedLsn: asStandby?.replayedLsn ?? asPrimary?.lsn ?? null,
+    lagBytes:
+      asStandby === null || current === null ? null : lagBytes(current, asStandby.replayedLsn),
+    archive: { lastArchivedWal: null, failedSince: null },
+    ...eligibility(view, server),
+  };
+}
+
+function stateOf(view: View, server: ServerView): string {
+  const { report } = server;
+  if (report === null) return 'unknown';
+  if (report.busy !== null) return report.busy;
+  if (server.asPrimary !== null) return 'running';
+  if (server.asStandby !== null) return isStreaming(server, view) ? 'streaming' : 'not streaming';
+  return report.problem === null
+    ? report.postgres.state
+    : `${report.postgres.state} (${report.problem.reason})`;
+}
+
+/** Whether a switchover to this server would be begun now, and the rule's own words if not. */
+export function eligibility(
+  view: View,
+  server: ServerView,
+): { readonly eligible: boolean; readonly because: string } {
+  if (server.name === view.state.primary) return { eligible: false, because: 'it is the primary' };
+  const because = volumeObstacle(server, view) ?? switchoverObstacle(view, server)?.because ?? null;
+  return because === null
+    ? { eligible: true, because: 'it streams and is close enough behind' }
+    : { eligible: false, because };
+}

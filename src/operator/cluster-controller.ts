@@ -1,0 +1,338 @@
+/**
+ * One cluster in the hands of the leader: what it has seen, what it has decided, what it tells the
+ * instances. Holds nothing that another leader would need; that is in the store.
+ */
+import { createHash } from 'node:crypto';
+import { createActor, type Actor } from 'xstate';
+import { assignmentFor } from '../core/assignment';
+import { decide, type Decision } from '../core/decide';
+import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
+import { type Observation, type SeenReport, type SwarmSeen } from '../core/observation';
+import { type Assignment, type Report } from '../core/protocol';
+import { viewOf, type Situation, type View } from '../core/situation';
+import { type SpecRecord } from '../core/spec';
+import { type ClusterState } from '../core/state';
+import { statusOf, type Condition, type Status } from '../core/status';
+import { describe, type Step } from '../core/steps';
+import { takenOver } from '../core/transitions';
+import { specRecordName, stateRecordName } from '../core/names';
+import { type Log } from '../adapters/log';
+import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
+import { GapClock } from './gap-clock';
+import { type Clock, type Store, type StoredRecord, type Swarm } from './ports';
+
+/** Swarm is looked at again after this long, even when it has announced no change. */
+const SWARM_REFRESH_MS = 15_000;
+
+export interface ControllerPorts {
+  readonly store: Store;
+  readonly swarm: Swarm;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newUid: () => string;
+  /** Image of the instances when the spec names none. */
+  readonly image: string;
+  readonly fingerprints: (cluster: string, uid: string) => Situation['fingerprints'];
+  /** Checked before every write: a leader that was frozen must not act on what it knew. */
+  readonly isLeading: () => boolean;
+  /** The cluster's records are gone. */
+  readonly onForgotten: (cluster: string) => void;
+}
+
+interface Waiter {
+  readonly server: string;
+  readonly digest: string;
+  readonly resolve: () => void;
+}
+
+export class ClusterController implements ClusterLoop {
+  readonly cluster: string;
+  readonly #ports: ControllerPorts;
+  readonly #leaderEpoch: number;
+  readonly #leadingSinceMs: number;
+  readonly #gap: GapClock;
+  readonly #actor: Actor<ReturnType<typeof clusterMachine>>;
+  readonly #reports = new Map<string, SeenReport>();
+  readonly #waiters = new Set<Waiter>();
+  readonly #volumesRemoved = new Set<string>();
+  readonly #conditionsSince = new Map<string, string>();
+  #spec: StoredRecord<SpecRecord> | null = null;
+  #state: StoredRecord<ClusterState> | null = null;
+  #areRecordsStale = true;
+  #swarm: SwarmSeen | null = null;
+  #isSwarmStale = true;
+  #decision: Decision | null = null;
+  #phase: { readonly id: string; readonly sinceMs: number } | null = null;
+  #failure: string | null = null;
+  #specRefusal: string | null = null;
+
+  constructor(cluster: string, leaderEpoch: number, ports: ControllerPorts) {
+    this.cluster = cluster;
+    this.#ports = ports;
+    this.#leaderEpoch = leaderEpoch;
+    this.#leadingSinceMs = ports.clock.monotonicMs();
+    this.#gap = new GapClock(() => ports.clock.monotonicMs());
+    this.#actor = createActor(clusterMachine(this), {
+      inspect: (event) => {
+        if (event.type !== '@xstate.snapshot' || event.actorRef !== this.#actor) return;
+        ports.log.debug('state of the loop', { cluster, snapshot: event.event.type });
+      },
+    });
+  }
+
+  /** First makes every write of the leader before this one fail, then begins to look. */
+  async start(): Promise<void> {
+    await this.#reload();
+    if (this.#state !== null && this.#state.value.leaderEpoch !== this.#leaderEpoch) {
+      await this.#write(takenOver(this.#state.value, this.#leaderEpoch));
+    }
+    this.#actor.start();
+  }
+
+  stop(): void {
+    this.#actor.stop();
+    for (const waiter of this.#waiters) waiter.resolve();
+    this.#waiters.clear();
+  }
+
+  /** Something may have changed; `what` says which knowledge is not to be trusted any more. */
+  look(what: 'reports' | 'swarm' | 'records'): void {
+    if (what === 'swarm') this.#isSwarmStale = true;
+    if (what === 'records') this.#areRecordsStale = true;
+    this.#actor.send({ type: 'LOOK' });
+  }
+
+  /** The uid from which the cluster's keys are derived; null before its first record. */
+  get uid(): string | null {
+    return this.#state?.value.uid ?? null;
+  }
+
+  get spec(): StoredRecord<SpecRecord> | null {
+    return this.#spec;
+  }
+
+  /** Takes an instance's report and answers what it shall be; null when the server is unknown. */
+  report(report: Report): Assignment | null {
+    const before = this.#reports.get(report.server)?.report;
+    const isNewer = before?.bootId !== report.bootId || report.sequence > before.sequence;
+    if (isNewer) {
+      this.#reports.set(report.server, { report, seenAtMs: this.#ports.clock.monotonicMs() });
+      this.#gap.reported(report, this.#state?.value ?? null);
+    }
+    const assignment = this.#assignment(report.server);
+    if (assignment?.task.kind === 'stop') this.#gap.toldToStop();
+    this.#wakeWaiters();
+    this.look('reports');
+    return assignment;
+  }
+
+  /** Resolves when the server's assignment is not the one with this digest any more. */
+  waitForChange(server: string, digest: string, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const waiter: Waiter = { server, digest, resolve };
+      this.#waiters.add(waiter);
+      signal.addEventListener('abort', () => {
+        this.#waiters.delete(waiter);
+        resolve();
+      });
+      this.#wakeWaiters();
+    });
+  }
+
+  /** A watched file was refused; the last good spec stays in force. */
+  refuseSpec(message: string | null): void {
+    this.#specRefusal = message;
+  }
+
+  /** null until the cluster has been looked at once. */
+  status(): Status | null {
+    const view = this.#view();
+    if (view === null) return null;
+    const refused = this.#specRefusal === null ? null : { message: this.#specRefusal };
+    const status = statusOf(view, this.#decision ?? decide(view.situation), {
+      specRefusal: refused,
+      failure: this.#failure,
+    });
+    return { ...status, conditions: status.conditions.map((each) => this.#sinceWhen(each)) };
+  }
+
+  /** What the CLI needs to decide for itself: reports with their age, and the present phase's. */
+  observation(): Observation {
+    return {
+      reports: Object.fromEntries(this.#reports),
+      swarm: this.#swarm,
+      phaseSinceMs: this.#phase?.sinceMs ?? null,
+      writeGapMs: this.#gap.measuredMs,
+      volumesRemoved: [...this.#volumesRemoved],
+      leadingSinceMs: this.#leadingSinceMs,
+    };
+  }
+
+  // ── the loop ─────────────────────────────────────────────────────────────────────────────
+
+  async observe(): Promise<Done> {
+    if (this.#areRecordsStale) await this.#reload();
+    const age = this.#ports.clock.monotonicMs() - (this.#swarm?.seenAtMs ?? -Infinity);
+    // Swarm's API may be silent for a while (an election); a change of role does not need it.
+    if ((this.#isSwarmStale || age > SWARM_REFRESH_MS) && !this.#isRoleChanging()) {
+      this.#isSwarmStale = false;
+      try {
+        this.#swarm = await this.#ports.swarm.observe(this.cluster);
+      } catch (error) {
+        this.#isSwarmStale = true;
+        throw error;
+      }
+    }
+    return 'done';
+  }
+
+  decide(): { readonly hasSteps: boolean } {
+    const situation = this.#situation();
+    if (situation === null) return { hasSteps: false };
+    const decision = decide(situation);
+    if (decision.rule !== this.#decision?.rule || decision.because !== this.#decision.because) {
+      const { rule, because } = decision;
+      const level = decision.steps.length > 0 || rule === 'steady' ? 'info' : 'debug';
+      this.#ports.log.log(level, 'decided', { cluster: this.cluster, rule, because });
+    }
+    this.#decision = decision;
+    if (decision.steps.length === 0) this.#failure = null;
+    return { hasSteps: decision.steps.length > 0 };
+  }
+
+  async apply(): Promise<Done> {
+    for (const step of this.#decision?.steps ?? []) {
+      this.#assertLeading();
+      const startedMs = this.#ports.clock.monotonicMs();
+      await this.#applyStep(step);
+      const durationMs = Math.round(this.#ports.clock.monotonicMs() - startedMs);
+      const fields = { cluster: this.cluster, rule: this.#decision?.rule, durationMs };
+      this.#ports.log.info('step done', { ...fields, step: describe(step) });
+    }
+    this.#failure = null;
+    return 'done';
+  }
+
+  failed(error: unknown): ErrorKind {
+    const kind = error instanceof OperatingError ? error.kind : 'transient';
+    const fields = { cluster: this.cluster, rule: this.#decision?.rule, kind };
+    if (kind === 'stale') {
+      this.#areRecordsStale = true;
+      this.#isSwarmStale = true;
+      this.#ports.log.debug('the world has moved; looking again', fields);
+    } else {
+      this.#failure = messageOf(error);
+      this.#ports.log.warn('a step failed', { ...fields, message: messageOf(error) });
+    }
+    return kind;
+  }
+
+  // ── effects ──────────────────────────────────────────────────────────────────────────────
+
+  async #applyStep(step: Step): Promise<void> {
+    if (step.kind === 'record') return await this.#write(step.next);
+    if (step.kind === 'forget') return await this.#forget();
+    await this.#ports.swarm.apply(step);
+    if (step.kind === 'remove-volumes') this.#volumesRemoved.add(step.server);
+    this.#isSwarmStale = true;
+  }
+
+  async #write(next: ClusterState): Promise<void> {
+    const { store } = this.#ports;
+    this.#state =
+      this.#state === null
+        ? await store.create(stateRecordName(this.cluster), next, { cluster: this.cluster })
+        : await store.update(this.#state, next);
+    this.#noteState();
+  }
+
+  async #forget(): Promise<void> {
+    const { store } = this.#ports;
+    if (this.#state !== null) await store.remove(this.#state);
+    if (this.#spec !== null) await store.remove(this.#spec);
+    this.#ports.onForgotten(this.cluster);
+  }
+
+  async #reload(): Promise<void> {
+    this.#areRecordsStale = false;
+    const { store } = this.#ports;
+    this.#spec = await store.read<SpecRecord>(specRecordName(this.cluster));
+    this.#state = await store.read<ClusterState>(stateRecordName(this.cluster));
+    if (this.#spec === null) this.#ports.onForgotten(this.cluster);
+    this.#noteState();
+  }
+
+  #assertLeading(): void {
+    if (this.#ports.isLeading()) return;
+    throw new OperatingError('stale', 'NotLeading', 'this operator does not lead any more');
+  }
+
+  // ── knowledge ────────────────────────────────────────────────────────────────────────────
+
+  #noteState(): void {
+    const change = this.#state?.value.change ?? null;
+    const id = change === null ? null : `${change.id} ${change.phase}`;
+    if (id !== (this.#phase?.id ?? null)) {
+      this.#phase = id === null ? null : { id, sinceMs: this.#ports.clock.monotonicMs() };
+    }
+    this.#wakeWaiters();
+  }
+
+  #isRoleChanging(): boolean {
+    const phase = this.#state?.value.change?.phase;
+    return this.#swarm !== null && (phase === 'stopping' || phase === 'promoting');
+  }
+
+  #situation(): Situation | null {
+    if (this.#spec === null) return null;
+    const { clock, newUid, image, fingerprints } = this.#ports;
+    const uid = this.#state?.value.uid ?? null;
+    return {
+      record: this.#spec.value,
+      state: this.#state?.value ?? null,
+      observation: this.observation(),
+      nowMs: clock.monotonicMs(),
+      now: clock.now().toISOString(),
+      leaderEpoch: this.#leaderEpoch,
+      newUid: newUid(),
+      image,
+      fingerprints: uid === null ? null : fingerprints(this.cluster, uid),
+    };
+  }
+
+  #view(): View | null {
+    const situation = this.#situation();
+    return situation?.state == null ? null : viewOf(situation, situation.state);
+  }
+
+  #assignment(name: string): Assignment | null {
+    const view = this.#view();
+    const server = view?.servers.find((each) => each.name === name);
+    return view === null || server === undefined ? null : assignmentFor(view, server);
+  }
+
+  #wakeWaiters(): void {
+    for (const waiter of this.#waiters) {
+      const assignment = this.#assignment(waiter.server);
+      if (assignment === null || digestOf(assignment) === waiter.digest) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  #sinceWhen(condition: Condition): Condition {
+    const key = `${condition.type} ${condition.status} ${condition.reason}`;
+    for (const other of this.#conditionsSince.keys()) {
+      if (other.startsWith(`${condition.type} `) && other !== key) {
+        this.#conditionsSince.delete(other);
+      }
+    }
+    const since = this.#conditionsSince.get(key) ?? this.#ports.clock.now().toISOString();
+    this.#conditionsSince.set(key, since);
+    return { ...condition, since };
+  }
+}
+
+/** What an instance has been told, in short; both sides compute it over the same text. */
+export const digestOf = (assignment: Assignment): string =>
+  createHash('sha256').update(JSON.stringify(assignment)).digest('hex');
