@@ -50,3 +50,14 @@ export function formatFindings(findings: readonly Finding[]): string {
     .map(({ severity, path, message, hint }) => `${severity}: ${path}: ${message}\n  → ${hint}`)
     .join('\n');
 }
+
+/** Path of a field below another: `spec.network`, or `parameters["not a name"]`. */
+export function fieldPath(parent: string, name: string): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(name)) return `${parent}[${JSON.stringify(name)}]`;
+  return parent === '' ? name : `${parent}.${name}`;
+}
+
+/** A user's text in a sentence: quoted, on one line, never longer than a line. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
