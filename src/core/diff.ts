@@ -116,7 +116,8 @@ function factsOf(value: unknown, place: Place, networkIds: NetworkIds): readonly
     const ordered = UNORDERED.has(place.field) ? texts.toSorted() : texts;
     return ordered.length === 0 ? [] : [factAt(place, ordered.join(' '))];
   }
-  if (typeof value !== 'object') return [factAt(place, String(value))];
+  if (typeof value === 'string') return [factAt(place, value)];
+  if (typeof value !== 'object') return [factAt(place, JSON.stringify(value))];
   return Object.entries(value).flatMap(([field, each]) =>
     factsOf(each, { ...place, field, words: [...place.words, wordFor(place, field)] }, networkIds),
   );
