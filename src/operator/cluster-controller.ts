@@ -83,6 +83,7 @@ export class ClusterController implements ClusterLoop {
   /** First makes every write of the leader before this one fail, then begins to look. */
   async start(): Promise<void> {
     await this.#reload();
+    if (this.#spec === null) return;
     if (this.#state !== null && this.#state.value.leaderEpoch !== this.#leaderEpoch) {
       await this.#write(takenOver(this.#state.value, this.#leaderEpoch));
     }

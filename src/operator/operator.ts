@@ -1,0 +1,148 @@
+/**
+ * The operator: while it leads, one controller per cluster in the store; while it does not, it
+ * tells whoever asks who does.
+ */
+import { type Observation } from '../core/observation';
+import { OperatingError, messageOf } from '../core/errors';
+import { type Assignment, type NotLeader, type Report } from '../core/protocol';
+import { type Status } from '../core/status';
+import { ClusterController, type ControllerPorts } from './cluster-controller';
+
+/** Records are listed at least this often, even when Docker has announced no change. */
+const LIST_EVERY_MS = 10_000;
+
+export interface OperatorPorts extends Omit<ControllerPorts, 'isLeading' | 'onForgotten'> {
+  readonly leadership: { isLeading(): boolean; leaderAddress(): string | null };
+}
+
+/** What the CLI is told of a cluster, ages instead of this machine's clock. */
+export interface ClusterAnswer {
+  readonly status: Status | null;
+  readonly observation: Observation;
+  /** The leader's monotonic clock at the time of the answer. */
+  readonly nowMs: number;
+}
+
+const SPEC_RECORD = /^pgswarm\.(?<cluster>[^.]+)\.spec$/;
+
+export class Operator {
+  readonly #ports: OperatorPorts;
+  readonly #controllers = new Map<string, ClusterController>();
+  #epoch: number | null = null;
+  #listTimer: NodeJS.Timeout | null = null;
+
+  constructor(ports: OperatorPorts) {
+    this.#ports = ports;
+  }
+
+  /** Takes every cluster over, each by a write that makes the former leader's writes fail. */
+  async lead(epoch: number): Promise<void> {
+    this.#epoch = epoch;
+    await this.#list();
+  }
+
+  /** Another operator leads, or may lead: nothing is decided here any more. */
+  lose(): void {
+    this.#epoch = null;
+    if (this.#listTimer !== null) clearTimeout(this.#listTimer);
+    for (const controller of this.#controllers.values()) controller.stop();
+    this.#controllers.clear();
+  }
+
+  /** Docker announced a change. */
+  changed(what: { readonly type: string; readonly name: string }): void {
+    if (this.#epoch === null) return;
+    if (what.type !== 'config') {
+      for (const controller of this.#controllers.values()) controller.look('swarm');
+      return;
+    }
+    const cluster = SPEC_RECORD.exec(what.name)?.groups?.['cluster'];
+    if (cluster === undefined) return;
+    const controller = this.#controllers.get(cluster);
+    if (controller === undefined) void this.#take(cluster);
+    else controller.look('records');
+  }
+
+  report(report: Report): Assignment | NotLeader {
+    const answer = this.#isLeading() ? this.#controllers.get(report.cluster)?.report(report) : null;
+    return answer ?? { notLeader: true, leader: this.#ports.leadership.leaderAddress() };
+  }
+
+  async waitForChange(
+    cluster: string,
+    request: { readonly server: string; readonly digest: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#controllers.get(cluster)?.waitForChange(request.server, request.digest, signal);
+  }
+
+  /** From which the cluster's keys are derived; null for a cluster that this operator does not lead. */
+  uidOf(cluster: string): string | null {
+    return this.#controllers.get(cluster)?.uid ?? null;
+  }
+
+  controller(cluster: string): ClusterController {
+    const controller = this.#controllers.get(cluster);
+    if (controller !== undefined) return controller;
+    const known = [...this.#controllers.keys()].join(', ') || 'none';
+    throw new OperatingError(
+      'refused',
+      'UnknownCluster',
+      `there is no cluster ${cluster}; known are: ${known}`,
+    );
+  }
+
+  answer(cluster: string): ClusterAnswer {
+    const controller = this.controller(cluster);
+    return {
+      status: controller.status(),
+      observation: controller.observation(),
+      nowMs: this.#ports.clock.monotonicMs(),
+    };
+  }
+
+  #isLeading(): boolean {
+    return this.#epoch !== null && this.#ports.leadership.isLeading();
+  }
+
+  async #list(): Promise<void> {
+    if (this.#listTimer !== null) clearTimeout(this.#listTimer);
+    try {
+      for (const { name } of await this.#ports.store.list()) {
+        const cluster = SPEC_RECORD.exec(name)?.groups?.['cluster'];
+        if (cluster !== undefined) await this.#take(cluster);
+      }
+    } catch (error) {
+      this.#ports.log.warn('the store could not be listed; it is tried again', {
+        message: messageOf(error),
+      });
+    }
+    if (this.#epoch === null) return;
+    this.#listTimer = setTimeout(() => void this.#list(), LIST_EVERY_MS);
+  }
+
+  async #take(cluster: string): Promise<void> {
+    const epoch = this.#epoch;
+    if (epoch === null || this.#controllers.has(cluster)) return;
+    const controller = new ClusterController(cluster, epoch, {
+      ...this.#ports,
+      isLeading: () => this.#isLeading() && this.#epoch === epoch,
+      onForgotten: (name) => {
+        this.#controllers.get(name)?.stop();
+        this.#controllers.delete(name);
+        this.#ports.log.info('cluster forgotten', { cluster: name });
+      },
+    });
+    this.#controllers.set(cluster, controller);
+    try {
+      await controller.start();
+      this.#ports.log.info('cluster taken', { cluster, leaderEpoch: epoch });
+    } catch (error) {
+      this.#controllers.delete(cluster);
+      this.#ports.log.warn('a cluster could not be taken over; it is tried again', {
+        cluster,
+        message: messageOf(error),
+      });
+    }
+  }
+}
