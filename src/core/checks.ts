@@ -150,24 +150,27 @@ function checkPlaces(spec: SpecDraft, others: readonly OtherCluster[]): Finding[
   });
 }
 
-/** Equal for two servers exactly when they choose a node in the same words and the same port. */
+/** Equal for two servers exactly when they choose a node in the same words, and the same port. */
 function placeOf(
   node: Draft<NodeChoice> | undefined,
   port: number = DEFAULTS.servers.port,
 ): string | null {
   if (node === undefined) return null;
   const labels = Object.entries(node.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (labels.some(([, value]) => value === undefined)) return null;
   if (node.hostname === undefined && node.id === undefined && labels.length === 0) return null;
   return JSON.stringify([node.hostname ?? null, node.id ?? null, labels, port]);
 }
 
 function checkPrimary(spec: SpecDraft): Finding[] {
-  const names = numbered(spec).flatMap(({ server: { name } }) =>
-    name === undefined ? [] : [name],
-  );
-  if (spec.primary === undefined || names.length === 0 || names.includes(spec.primary)) return [];
-  const message = `there is no server ${quoted(spec.primary)}`;
-  return [errorAt('spec.primary', message, `name one of the servers: ${names.sort().join(', ')}`)];
+  const { primary, servers = [] } = spec;
+  const names = new Set(servers.map((server) => server?.name));
+  // A name that is wrong itself may be the one that was meant.
+  if (primary === undefined || names.size === 0 || names.has(undefined)) return [];
+  if (names.has(primary)) return [];
+  const known = [...names].sort().join(', ');
+  const message = `there is no server ${quoted(primary)}`;
+  return [errorAt('spec.primary', message, `name one of the servers: ${known}`)];
 }
 
 // ── network ──────────────────────────────────────────────────────────────────────────────────

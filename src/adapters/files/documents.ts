@@ -1,0 +1,152 @@
+/**
+ * From a file to a spec, or to everything that is wrong with it at once: the text, the fields and
+ * their types (`crds/`), and how they fit together (`core/checks`).
+ */
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { checkSpec, type Draft, type OtherCluster } from '../../core/checks';
+import { withDefaults } from '../../core/defaults';
+import { errorAt, hasErrors, quoted, sortFindings, type Finding } from '../../core/findings';
+import { messageOf } from '../../core/errors';
+import { type PostgresCluster } from '../../core/generated';
+import { nearest } from '../../core/nearest';
+import { type Spec } from '../../core/spec';
+import { foldErrors, type SchemaFinding } from './folding';
+import { FILE_BYTES_MAX, parseYaml, tooLarge, type Parsed } from './yaml';
+
+const KIND = 'PostgresCluster';
+const KINDS_LATER = ['Backup', 'ScheduledBackup', 'Restore'];
+
+/** The same place seen from `src` and from `dist`. */
+const SCHEMA_FILE = join(__dirname, '../../../crds/postgrescluster.schema.json');
+
+export interface Validated {
+  /** null exactly when one of the findings is an error. */
+  readonly spec: Spec | null;
+  readonly document: unknown;
+  readonly findings: readonly Finding[];
+}
+
+/** Reads one document; nothing of its content has been judged yet. */
+export function readDocument(path: string): Parsed {
+  let bytes: Buffer;
+  try {
+    bytes = readStart(path, FILE_BYTES_MAX + 1);
+  } catch (error) {
+    return { document: undefined, findings: [unreadable(path, error)] };
+  }
+  if (bytes.length > FILE_BYTES_MAX) return tooLarge(path);
+  try {
+    return parseDocument(new TextDecoder('utf-8', { fatal: true }).decode(bytes), path);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const finding = errorAt(
+      path,
+      'the file is not text in UTF-8',
+      'save it as UTF-8: is it this file?',
+    );
+    return { document: undefined, findings: [finding] };
+  }
+}
+
+export const parseDocument = (text: string, sourceName: string): Parsed =>
+  parseYaml(text, sourceName);
+
+/** Never reads more than it may use, whatever the path stands for. */
+function readStart(path: string, bytesMax: number): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const buffer = Buffer.alloc(bytesMax);
+    let length = 0;
+    let read: number;
+    do {
+      read = readSync(file, buffer, length, bytesMax - length, null);
+      length += read;
+    } while (read > 0 && length < bytesMax);
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(file);
+  }
+}
+
+const UNREADABLE: Readonly<Record<string, readonly [message: string, hint: string]>> = {
+  ENOENT: ['there is no such file', 'check the path'],
+  EISDIR: ['this is a directory', 'name the file in it'],
+  EACCES: ['the file may not be read', 'check its permissions'],
+};
+
+function unreadable(path: string, error: unknown): Finding {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const known = Object.hasOwn(UNREADABLE, code) ? UNREADABLE[code] : undefined;
+  const [message, hint] = known ?? [
+    `the file cannot be read: ${messageOf(error)}`,
+    'check the path',
+  ];
+  return errorAt(path, message, hint);
+}
+
+/** Everything that is right or wrong with a document; `others` are the clusters there are already. */
+export function validate(document: unknown, others: readonly OtherCluster[] = []): Validated {
+  const stranger = checkKind(document);
+  if (stranger !== null) return { spec: null, document, findings: [stranger] };
+  const validator = schemaValidator();
+  const faults = validator(document) ? [] : foldErrors(validator.errors ?? []);
+  const sound = withoutFaults(document, faults) as Draft<PostgresCluster>;
+  const findings = sortFindings([
+    ...faults.map(({ finding }) => finding),
+    ...checkSpec(sound, others),
+  ]);
+  // No error means that the schema has found none: it is the whole document.
+  const spec = hasErrors(findings) ? null : withDefaults(document as PostgresCluster);
+  return { spec, document, findings };
+}
+
+let compiled: ValidateFunction | null = null;
+
+function schemaValidator(): ValidateFunction {
+  if (compiled !== null) return compiled;
+  const ajv = new Ajv({ strict: true, allErrors: true, verbose: true, allowUnionTypes: true });
+  ajv.addVocabulary(['x-form']);
+  compiled = ajv.compile(JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')) as object);
+  return compiled;
+}
+
+/** The fields of another kind say nothing about this one: no more is looked at. */
+function checkKind(document: unknown): Finding | null {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    const hint = `begin with \`apiVersion: pgswarm.dev/v1\` and \`kind: ${KIND}\``;
+    return errorAt('document', 'this is not a mapping', hint);
+  }
+  const { kind } = document as { readonly kind?: unknown };
+  if (typeof kind !== 'string' || kind === KIND || nearest(kind, [KIND]) !== null) return null;
+  if (KINDS_LATER.includes(kind)) {
+    return errorAt(
+      'kind',
+      `${kind} is not part of this version`,
+      `use ${KIND}, the one kind there is`,
+    );
+  }
+  return errorAt('kind', `there is no kind ${quoted(kind)}`, `write \`kind: ${KIND}\``);
+}
+
+/**
+ * A copy in which everything that is wrong is undefined. It keeps its place: the items of a list
+ * keep their numbers, and a mapping with one wrong entry does not look empty.
+ */
+function withoutFaults(document: unknown, faults: readonly SchemaFinding[]): unknown {
+  const copy = structuredClone(document);
+  for (const { place } of faults) {
+    let holder: unknown = { document: copy };
+    for (const key of ['document', ...place.slice(0, -1)]) {
+      holder = isHolder(holder) ? holder[key] : undefined;
+    }
+    const last = place.at(-1);
+    if (last === undefined) return {};
+    if (isHolder(holder) && Object.hasOwn(holder, last)) holder[last] = undefined;
+  }
+  return copy;
+}
+
+const isHolder = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
