@@ -29,6 +29,7 @@ export const stateDir =
 
 const socket = join(stateDir, 'docker.sock');
 const pidFile = join(stateDir, 'docker.pid');
+const runDir = join(stateDir, 'run');
 const logFile = join(stateDir, 'dockerd.log');
 const privateDocker: Docker = { host: `unix://${socket}` };
 
@@ -57,6 +58,9 @@ export async function stopPrivateDaemon(): Promise<boolean> {
         Promise.resolve(isAlive(pid) ? undefined : true),
       );
     });
+    // The daemon leaves its handle on the network namespace mounted.
+    await attempt(['umount', join(runDir, 'netns/default')]);
+    await rm(runDir, { recursive: true, force: true });
     await rm(socket, { force: true });
     return true;
   });
@@ -103,9 +107,9 @@ async function startPrivateDaemon(): Promise<void> {
   const child = spawn(
     'dockerd',
     [
-      ...['--data-root', join(stateDir, 'docker'), '--exec-root', join(stateDir, 'run')],
+      ...['--data-root', join(stateDir, 'docker'), '--exec-root', runDir],
       ...['-p', pidFile, '-H', `unix://${socket}`],
-      ...['--bridge', 'none', '--iptables=false', '--ip6tables=false'],
+      ...['--bridge', 'none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
     ],
     {
       detached: true,

@@ -89,7 +89,16 @@ export async function createNode(
   await docker(daemon, [
     ...['run', '--detach', '--name', container, '--hostname', node.name],
     ...['--label', `${labLabel}=${node.lab}`, '--label', `${addressLabel}=${address}`],
-    ...['--network', resourceName(node.lab), '--ip', address, '--env', `LAB_ADDRESS=${address}`],
+    ...[
+      '--dns',
+      '127.0.0.1',
+      '--network',
+      resourceName(node.lab),
+      '--ip',
+      address,
+      '--env',
+      `LAB_ADDRESS=${address}`,
+    ],
     ...['--volume', `${container}:/var/lib/docker`, '--tmpfs', '/run'],
     ...(await powers(daemon)),
     ...[node.image],
