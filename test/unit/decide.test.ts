@@ -1,0 +1,370 @@
+/**
+ * Goal: every rule decides when it should. Method: one row per case, a healthy pair with one thing
+ * changed, and the rule that must decide. A rule that no row reaches fails the last test.
+ */
+import { expect } from 'chai';
+import { decide, RULES } from '../../src/core/decide';
+import { type Situation } from '../../src/core/situation';
+import {
+  empty,
+  round,
+  running,
+  stoppedReport,
+  withReport,
+  withSpec,
+  withState,
+  withSwarm,
+} from '../support/world';
+
+const pair = running();
+const asked = withSpec(pair, { primary: 'pg2' });
+const checkpointing = round(asked).situation;
+const stopping = round(checkpointing).situation;
+const promoting = round(stopping).situation;
+const deleted = (situation: Situation, removeVolumes = false): Situation => ({
+  ...situation,
+  record: { ...situation.record, deletion: { removeVolumes } },
+});
+const later = (situation: Situation, ms: number): Situation => ({
+  ...situation,
+  observation: {
+    ...situation.observation,
+    reports: Object.fromEntries(
+      Object.entries(situation.observation.reports).map(([name, { report }]) => [
+        name,
+        { report, seenAtMs: situation.nowMs + ms },
+      ]),
+    ),
+    swarm: situation.observation.swarm && {
+      ...situation.observation.swarm,
+      seenAtMs: situation.nowMs + ms,
+    },
+  },
+  nowMs: situation.nowMs + ms,
+});
+
+/** The situation in which `rule` decides on the way from nothing. */
+function onTheWay(rule: string): Situation {
+  let now = empty();
+  for (let count = 0; count < 50; count += 1) {
+    if (decide(now).rule === rule) return now;
+    now = round(now).situation;
+  }
+  throw new Error(`${rule} never decides on the way`);
+}
+
+const heard = onTheWay('initialise');
+const fresh = (volume: 'pg1' | 'pg2' | 'both'): Situation => {
+  const kept = ['pg1', 'pg2'].filter((name) => volume === 'both' || volume === name);
+  return kept.reduce(
+    (situation, server) =>
+      withReport(situation, server, {
+        volume: {
+          kind: 'tagged',
+          tag: { cluster: 'orders', server, systemIdentifier: '7', volumeId: `old-${server}` },
+        },
+        postgres: stoppedReport('shut down', server === 'pg1' ? '0/5000000' : '0/4000000'),
+      }),
+    heard,
+  );
+};
+const services = pair.observation.swarm!.services;
+
+const CASES: { name: string; situation: Situation; rule: string; because?: RegExp }[] = [
+  { name: 'a spec without a record', situation: empty(), rule: 'declare' },
+  {
+    name: 'Swarm never answered',
+    situation: { ...pair, observation: { ...pair.observation, swarm: null } },
+    rule: 'swarm-unseen',
+  },
+  {
+    name: 'Swarm answered a long time ago',
+    situation: withSwarm(pair, { seenAtMs: pair.nowMs - 61_000 }),
+    rule: 'swarm-unseen',
+  },
+  {
+    name: 'a second server accepts writes in this term',
+    situation: withReport(pair, 'pg2', {
+      postgres: pair.observation.reports['pg1']!.report.postgres,
+    }),
+    rule: 'second-primary',
+    because: /pg2 accepts writes, but pg1 is the primary/,
+  },
+  { name: 'nothing in Swarm', situation: round(empty()).situation, rule: 'network-create' },
+  {
+    name: 'the network has another subnet',
+    situation: withSwarm(pair, {
+      networks: [
+        {
+          id: 'x',
+          name: 'pgswarm-orders',
+          cluster: 'orders',
+          driver: 'overlay',
+          subnets: ['10.9.9.0/24'],
+        },
+      ],
+    }),
+    rule: 'network-differs',
+    because: /10\.9\.9\.0\/24.*10\.0\.200\.0\/24/,
+  },
+  { name: 'no secrets', situation: withSwarm(pair, { secrets: [] }), rule: 'secrets-create' },
+  {
+    name: 'a node that does not exist',
+    situation: withSpec(pair, {
+      servers: [
+        pair.record.spec.servers[0]!,
+        { name: 'pg2', node: { hostname: 'n9' }, port: 5432 },
+      ],
+    }),
+    rule: 'node-unresolved',
+    because: /n9/,
+  },
+  {
+    name: 'a service removed by hand',
+    situation: withSwarm(pair, { services: services.slice(0, 1) }),
+    rule: 'services-create',
+    because: /pg2 has no service/,
+  },
+  {
+    name: 'a service edited by hand',
+    situation: withSwarm(pair, {
+      services: services.map((service) => ({
+        ...service,
+        spec: JSON.parse(
+          JSON.stringify(service.spec).replace('"Replicas":1', '"Replicas":0'),
+        ) as unknown,
+      })),
+    }),
+    rule: 'service-update',
+    because: /pg2 differs: replicas/,
+  },
+  {
+    name: 'a service of no server',
+    situation: withSwarm(pair, {
+      services: [...services, { id: 'old', name: 'pgswarm-orders-pg9', version: 1, spec: {} }],
+    }),
+    rule: 'service-remove',
+  },
+  { name: 'instances not heard', situation: withReport(heard, 'pg2', null), rule: 'await-servers' },
+  { name: 'all volumes empty', situation: heard, rule: 'initialise' },
+  {
+    name: 'initdb under way',
+    situation: withState(heard, { initialising: 'pg1' }),
+    rule: 'await-initialise',
+  },
+  { name: 'initdb done', situation: onTheWay('initialised'), rule: 'initialised' },
+  {
+    name: 'a foreign volume before the first primary',
+    situation: withReport(heard, 'pg2', {
+      volume: { kind: 'foreign', detail: 'it holds PG_VERSION' },
+    }),
+    rule: 'volume-unusable',
+    because: /pg2 on n2 is refused: it holds PG_VERSION/,
+  },
+  {
+    name: 'kept volumes, declared one is ahead',
+    situation: fresh('both'),
+    rule: 'adopt-kept-volumes',
+  },
+  {
+    name: 'kept volumes, the other one is ahead',
+    situation: withSpec(fresh('both'), { primary: 'pg2' }),
+    rule: 'kept-volumes-refused',
+    because: /pg1 has later data/,
+  },
+  {
+    name: 'kept volume on the standby only',
+    situation: fresh('pg2'),
+    rule: 'kept-volumes-refused',
+    because: /holds no data, but that of pg2 does/,
+  },
+  {
+    name: 'kept volume of another server',
+    situation: withReport(fresh('pg1'), 'pg2', {
+      volume: {
+        kind: 'tagged',
+        tag: { cluster: 'orders', server: 'pg9', systemIdentifier: '7', volumeId: 'x' },
+      },
+    }),
+    rule: 'kept-volumes-refused',
+    because: /belongs to server pg9/,
+  },
+  { name: 'a clone is complete', situation: onTheWay('record-volume'), rule: 'record-volume' },
+  {
+    name: 'a known volume is empty',
+    situation: withReport(pair, 'pg2', {
+      volume: { kind: 'empty' },
+      postgres: stoppedReport('shut down'),
+    }),
+    rule: 'volume-refused',
+    because: /pgswarm\.orders\.pg2\.data on n2 is empty.*pgswarm reclone orders pg2/,
+  },
+  {
+    name: 'the primary is silent',
+    situation: withReport(pair, 'pg1', null),
+    rule: 'primary-silent',
+  },
+  {
+    name: 'the standby is silent',
+    situation: withReport(pair, 'pg2', null),
+    rule: 'standby-not-streaming',
+    because: /pg2 on n2 has not/,
+  },
+  {
+    name: 'a setting waits for a restart',
+    situation: withReport(pair, 'pg2', {
+      postgres: {
+        ...pair.observation.reports['pg2']!.report.postgres,
+        pendingRestart: ['max_connections'],
+      } as never,
+    }),
+    rule: 'restart-pending',
+    because: /pg2 needs a restart for max_connections/,
+  },
+  { name: 'another primary is declared', situation: asked, rule: 'switchover-begin' },
+  {
+    name: 'another primary is declared, but it is silent',
+    situation: withReport(asked, 'pg2', null),
+    rule: 'standby-not-streaming',
+  },
+  {
+    name: 'another primary is declared, but it lags',
+    situation: withReport(asked, 'pg2', {
+      postgres: {
+        ...pair.observation.reports['pg2']!.report.postgres,
+        replayedLsn: '0/1000000',
+      } as never,
+    }),
+    rule: 'switchover-refused',
+    because: /33554432 bytes behind/,
+  },
+  {
+    name: 'the same request was given up a moment ago',
+    situation: withState(asked, {
+      refusal: { generation: 2, to: 'pg2', because: 'it was slow', at: asked.now, attempts: 1 },
+    }),
+    rule: 'switchover-refused',
+    because: /it was slow; it is tried again at 2026-01-01T00:11:00/,
+  },
+  {
+    name: 'the CHECKPOINT is not done',
+    situation: withReport(checkpointing, 'pg1', { checkpointedFor: null }),
+    rule: 'switchover-await-checkpoint',
+  },
+  { name: 'the CHECKPOINT is done', situation: checkpointing, rule: 'switchover-stop' },
+  {
+    name: 'the target dies before anything was stopped',
+    situation: withReport(checkpointing, 'pg2', null),
+    rule: 'switchover-give-up',
+  },
+  {
+    name: 'a new leader has not heard the target yet',
+    situation: {
+      ...withReport(checkpointing, 'pg2', null),
+      observation: {
+        ...withReport(checkpointing, 'pg2', null).observation,
+        leadingSinceMs: checkpointing.nowMs - 1_000,
+      },
+    },
+    rule: 'switchover-await-checkpoint',
+  },
+  { name: 'stopped, and replayed by the target', situation: stopping, rule: 'switchover-promote' },
+  {
+    name: 'stopped, but the target lacks the last byte',
+    situation: withReport(stopping, 'pg2', {
+      postgres: {
+        ...stopping.observation.reports['pg2']!.report.postgres,
+        replayedLsn: '0/2FFFFFF',
+      } as never,
+    }),
+    rule: 'switchover-await-stop',
+  },
+  {
+    name: 'the target lacks the last byte for too long',
+    situation: later(
+      withReport(stopping, 'pg2', {
+        postgres: {
+          ...stopping.observation.reports['pg2']!.report.postgres,
+          replayedLsn: '0/2FFFFFF',
+        } as never,
+      }),
+      10_001,
+    ),
+    rule: 'switchover-undo',
+    because: /pg2 did not catch up within 10 s: pg1 goes on/,
+  },
+  {
+    name: 'the old primary crashed instead of stopping',
+    situation: withReport(stopping, 'pg1', { postgres: stoppedReport('in production') }),
+    rule: 'switchover-undo',
+    because: /did not stop in order \(in production\)/,
+  },
+  {
+    name: 'named, not yet promoted',
+    situation: withReport(promoting, 'pg2', {
+      postgres: pair.observation.reports['pg2']!.report.postgres,
+    }),
+    rule: 'switchover-await-promotion',
+  },
+  { name: 'promoted', situation: promoting, rule: 'switchover-finish' },
+  { name: 'deleted', situation: deleted(pair), rule: 'delete-service', because: /pg1/ },
+  {
+    name: 'deleted, still stopping',
+    situation: withSwarm(deleted(pair), {
+      services: [],
+      tasks: [
+        {
+          service: 'pgswarm-orders-pg1',
+          nodeId: 'id-n1',
+          state: 'running',
+          desiredState: 'remove',
+          error: null,
+          createdAt: '',
+        },
+      ],
+    }),
+    rule: 'delete-await-stop',
+  },
+  {
+    name: 'deleted with its volumes',
+    situation: withSwarm(deleted(pair, true), { services: [] }),
+    rule: 'delete-volumes',
+  },
+  {
+    name: 'deleted, only the network is left',
+    situation: withSwarm(deleted(pair), { services: [] }),
+    rule: 'delete-network',
+  },
+  {
+    name: 'deleted, only secrets are left',
+    situation: withSwarm(deleted(pair), { services: [], networks: [] }),
+    rule: 'delete-secrets',
+  },
+  {
+    name: 'deleted, nothing is left',
+    situation: withSwarm(deleted(pair), { services: [], networks: [], secrets: [] }),
+    rule: 'delete-records',
+  },
+  { name: 'a healthy pair', situation: pair, rule: 'steady' },
+];
+
+describe('decide', () => {
+  for (const { name, situation, rule, because } of CASES) {
+    it(`${rule}: ${name}`, () => {
+      const decision = decide(situation);
+      expect(decision.rule, decision.because).to.equal(rule);
+      if (because !== undefined) expect(decision.because).to.match(because);
+    });
+  }
+
+  it('has a case for every rule, and no two rules with one id', () => {
+    const ids = RULES.map(({ id }) => id);
+    expect(new Set(ids).size).to.equal(ids.length);
+    expect(ids.filter((id) => !CASES.some(({ rule }) => rule === id))).to.deep.equal([]);
+  });
+
+  it('raises a condition for what waits, even when another rule acts', () => {
+    const situation = withSwarm(withReport(pair, 'pg1', null), { secrets: [] });
+    expect(decide(situation).rule).to.equal('secrets-create');
+  });
+});
