@@ -1,0 +1,126 @@
+/**
+ * Who leads among the operators. The leader renews a record in Swarm's Raft store; followers watch
+ * it change. Only durations on one machine's own monotonic clock are ever compared.
+ *
+ * Invariant: two operators never both believe that they lead. A leader believes it for
+ * `leaseMs` from the *start* of its last successful renewal. A follower reads that renewal after it
+ * was written, so after it was started, and waits longer than `leaseMs` from there; its own write
+ * is a compare-and-set, and fails if the leader renewed in the meantime.
+ */
+
+/** The record `pgswarm.leader`. */
+export interface LeaderRecord {
+  /** Id of the operator that leads: one per start of the program, so that a restart is somebody else. */
+  readonly holder: string;
+  /** `host:port` of its API on the control network. */
+  readonly address: string;
+  /** +1 at every renewal. */
+  readonly counter: number;
+  /** +1 whenever somebody takes over. */
+  readonly epoch: number;
+  /** The holder has stopped acting: nobody needs to wait. */
+  readonly released: boolean;
+}
+
+export interface LeadershipTiming {
+  /** Time between the starts of two renewals. */
+  readonly renewEveryMs: number;
+  /** Time between two looks of a follower. */
+  readonly lookEveryMs: number;
+  /** How long a leader leads after the start of its last successful renewal. */
+  readonly leaseMs: number;
+  /** What two clocks may differ by over one lease, and more: clocks drift by far less than 1 %. */
+  readonly driftMs: number;
+  /** After this long without an answer of the store, a call has failed. */
+  readonly callTimeoutMs: number;
+}
+
+/** Two renewals may fail before the third comes too late. */
+export const LEADERSHIP_TIMING: LeadershipTiming = {
+  renewEveryMs: 2_000,
+  lookEveryMs: 500,
+  leaseMs: 6_000,
+  driftMs: 500,
+  callTimeoutMs: 1_900,
+};
+
+/** What one operator knows. Times are its own monotonic clock's. */
+export interface LeadershipView {
+  readonly self: string;
+  /** The newest record that it has read or written; null when there is none. */
+  readonly record: LeaderRecord | null;
+  /** When it had first read a record with this epoch and counter. */
+  readonly firstSeenMs: number;
+  /** Its own reign; null when it does not lead. */
+  readonly reign: Reign | null;
+  readonly nowMs: number;
+}
+
+export interface Reign {
+  readonly epoch: number;
+  /** Start of the last successful renewal. */
+  readonly renewedAtMs: number;
+}
+
+export type LeadershipMove =
+  /** Leads: write the counter + 1. */
+  | { readonly kind: 'renew' }
+  /** Another one leads, or did until a moment ago. */
+  | { readonly kind: 'follow' }
+  /** Write the own name with the epoch + 1. */
+  | { readonly kind: 'takeOver'; readonly because: string }
+  /** Stop acting now. */
+  | { readonly kind: 'standDown'; readonly because: string };
+
+export function decideLeadership(view: LeadershipView, timing = LEADERSHIP_TIMING): LeadershipMove {
+  const { self, record, reign, nowMs } = view;
+  if (reign !== null) {
+    if (leadershipLeftMs(reign, nowMs, timing) <= 0) {
+      return {
+        kind: 'standDown',
+        because: `The last successful renewal was started more than ${timing.leaseMs} ms ago.`,
+      };
+    }
+    if (record === null) return { kind: 'standDown', because: 'The leader record was removed.' };
+    if (record.holder !== self || record.epoch !== reign.epoch) {
+      return { kind: 'standDown', because: `${record.holder} has taken over.` };
+    }
+    return { kind: 'renew' };
+  }
+  if (record === null) return { kind: 'takeOver', because: 'There is no leader record yet.' };
+  if (record.released) return { kind: 'takeOver', because: `${record.holder} has released it.` };
+  // Our own name from an earlier reign: nobody has taken over, and we have stood down ourselves.
+  if (record.holder === self) return { kind: 'takeOver', because: 'Nobody else has taken over.' };
+  const silentMs = nowMs - view.firstSeenMs;
+  if (silentMs < timing.leaseMs + timing.driftMs) return { kind: 'follow' };
+  return { kind: 'takeOver', because: `${record.holder} has not renewed for ${silentMs} ms.` };
+}
+
+/** How long a reign lasts if nothing renews it; 0 or less when it is over. */
+export function leadershipLeftMs(
+  reign: Reign,
+  nowMs: number,
+  timing: LeadershipTiming = LEADERSHIP_TIMING,
+): number {
+  return reign.renewedAtMs + timing.leaseMs - nowMs;
+}
+
+/** The record that a renewal writes. */
+export const renewed = (record: LeaderRecord): LeaderRecord => ({
+  ...record,
+  counter: record.counter + 1,
+});
+
+/** The record that a take-over writes. */
+export function takenOver(
+  record: LeaderRecord | null,
+  self: Pick<LeaderRecord, 'holder' | 'address'>,
+): LeaderRecord {
+  return { ...self, counter: 0, epoch: (record?.epoch ?? 0) + 1, released: false };
+}
+
+/** The record that a leader leaves behind when it stops by itself. */
+export const released = (record: LeaderRecord): LeaderRecord => ({
+  ...renewed(record),
+  released: true,
+});
