@@ -150,7 +150,7 @@ interface Obeyed {
 function obey(view: View, server: ServerView, report: Report): Obeyed | null {
   const { task, term, leaderEpoch } = assignmentFor(view, server);
   const done = doneTask(view, server, task);
-  const obeys = { term, leaderEpoch };
+  const obeys = { term, leaderEpoch, task: task.kind };
   const isSame =
     done === null ||
     (sameJson(done.postgres, report.postgres) &&

@@ -23,8 +23,16 @@ export interface Report {
   readonly bootId: string;
   /** +1 per report of a boot; a report that is not newer is ignored. */
   readonly sequence: number;
-  /** The assignment that this instance is acting on; null until the first one. */
-  readonly obeys: { readonly leaderEpoch: number; readonly term: number } | null;
+  /**
+   * The assignment that this instance is acting on; null until the first one. With the task, since
+   * "stopped" is a fact to build on only from an instance that has been told to stop: one that was
+   * not may be starting PostgreSQL again while its report is on the way.
+   */
+  readonly obeys: {
+    readonly leaderEpoch: number;
+    readonly term: number;
+    readonly task: Task['kind'];
+  } | null;
   readonly volume: VolumeReport;
   readonly postgres: PostgresReport;
   /** Long work under way, in words with a figure: `cloning from pg1, 120 of 300 MB`. */
@@ -73,7 +81,8 @@ export type PostgresReport =
       /** Whether it would start as a standby: `standby.signal` is there. */
       readonly standbySignal: boolean;
     }
-  | { readonly state: 'starting' | 'stopping' }
+  /** `unknown`: it runs, but does not answer. */
+  | { readonly state: 'starting' | 'stopping' | 'unknown' }
   | PrimaryReport
   | StandbyReport;
 

@@ -9,6 +9,7 @@
  * on the new one is. There is no moment in which the record allows two.
  */
 import { compareLsn, lagBytes, type Lsn } from '../lsn';
+import { type PostgresReport } from '../protocol';
 import { type RoleChange } from '../state';
 import { isIntroduced, type ServerView, type View } from '../situation';
 import {
@@ -27,6 +28,8 @@ export const CHECKPOINT_TIMEOUT_MS = 5 * 60_000;
 /** Wait after a switchover was given up: this long, doubled each time, at most an hour. */
 export const RETRY_AFTER_MS = 60_000;
 const RETRY_AFTER_MAX_MS = 3_600_000;
+
+type StoppedReport = Extract<PostgresReport, { state: 'stopped' }>;
 
 interface InFlight {
   readonly change: RoleChange;
@@ -93,11 +96,18 @@ export function retryAfterMs(attempts: number): number {
   return Math.min(RETRY_AFTER_MS * 2 ** (attempts - 1), RETRY_AFTER_MAX_MS);
 }
 
+/** What the old primary says once it is stopped because it was told so, and stays stopped. */
+function stopReport(from: ServerView | null): StoppedReport | null {
+  const report = from?.report;
+  return report?.postgres.state === 'stopped' && report.obeys?.task === 'stop'
+    ? report.postgres
+    : null;
+}
+
 /** Where the old primary's WAL ends, once it has stopped in order. */
 function endOfWal(from: ServerView | null): Lsn | null {
-  const postgres = from?.report?.postgres;
-  if (postgres?.state !== 'stopped' || postgres.control === null) return null;
-  return postgres.control.clusterState === 'shut down' ? postgres.control.endLsn : null;
+  const control = stopReport(from)?.control;
+  return control?.clusterState === 'shut down' ? control.endLsn : null;
 }
 
 function hasReplayed(server: ServerView | null, lsn: Lsn): boolean {
@@ -108,10 +118,10 @@ function hasReplayed(server: ServerView | null, lsn: Lsn): boolean {
 /** Why a stopped old primary must come back instead of the target being promoted. */
 function stopFailure(found: InFlight, view: View): string | null {
   const { from, to, phaseAgeMs } = found;
-  const postgres = from?.report?.postgres;
+  const stopped = stopReport(from);
   const seconds = view.spec.switchover.timeoutMs / 1000;
-  if (postgres?.state === 'stopped' && endOfWal(from) === null) {
-    return `${found.change.from} did not stop in order (${postgres.control?.clusterState ?? 'no data directory'})`;
+  if (stopped !== null && endOfWal(from) === null) {
+    return `${found.change.from} did not stop in order (${stopped.control?.clusterState ?? 'no data directory'})`;
   }
   if (phaseAgeMs <= view.spec.switchover.timeoutMs) return null;
   if (endOfWal(from) === null) return `${found.change.from} did not stop within ${seconds} s`;
