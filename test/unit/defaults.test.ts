@@ -1,0 +1,90 @@
+import { expect } from 'chai';
+import { parameterText, withDefaults } from '../../src/core/defaults';
+import { document, server, withPostgres } from '../support/documents';
+
+describe('defaults', () => {
+  it('fill in everything that is left out', () => {
+    expect(withDefaults(document())).to.deep.equal({
+      cluster: 'orders',
+      image: null,
+      postgres: {
+        version: 17,
+        parameters: {},
+        hba: ['host all all all scram-sha-256'],
+        database: 'app',
+        owner: 'app',
+      },
+      network: { subnet: '10.0.200.0/24' },
+      primary: 'pg1',
+      servers: [
+        { name: 'pg1', node: { hostname: 'n1' }, port: 5432 },
+        { name: 'pg2', node: { hostname: 'n2' }, port: 5432 },
+      ],
+      switchover: { lagBytesMax: 16_777_216, timeoutMs: 10_000 },
+      failover: { mode: 'manual', ttlMs: 5000, lagBytesMax: 16_777_216 },
+    });
+  });
+
+  it('leave alone what is given, also where only a part of a group is', () => {
+    const spec = withDefaults(
+      document({
+        image: 'mine:17',
+        postgres: { version: 17, database: 'ledger', hba: [] },
+        switchover: { timeout: '2m' },
+        failover: { mode: 'automatic', maxLag: '0B' },
+      }),
+    );
+    expect(spec.image).to.equal('mine:17');
+    expect(spec.postgres).to.deep.include({ database: 'ledger', owner: 'app', hba: [] });
+    expect(spec.switchover).to.deep.equal({ lagBytesMax: 16_777_216, timeoutMs: 120_000 });
+    expect(spec.failover).to.deep.equal({ mode: 'automatic', ttlMs: 5000, lagBytesMax: 0 });
+  });
+
+  it('sort the servers, whatever their order in the file', () => {
+    const servers = [server('pg10', 'n3', 5440), server('pg2', 'n2'), server('pg1', 'n1')];
+    const spec = withDefaults(document({ servers }));
+    expect(spec.servers.map(({ name, port }) => [name, port])).to.deep.equal([
+      ['pg1', 5432],
+      ['pg10', 5440],
+      ['pg2', 5432],
+    ]);
+  });
+
+  it('keep the one way in which a node is chosen', () => {
+    const servers = [
+      { name: 'pg1', node: { labels: { rack: 'b', disk: 'fast' } } },
+      { name: 'pg2', node: { id: '24ifsmvkjbyhk0a7xjf2q3v5d' } },
+    ];
+    const spec = withDefaults(document({ servers }));
+    expect(spec.servers.map(({ node }) => JSON.stringify(node))).to.deep.equal([
+      '{"labels":{"disk":"fast","rack":"b"}}',
+      '{"id":"24ifsmvkjbyhk0a7xjf2q3v5d"}',
+    ]);
+  });
+
+  for (const [value, text] of [
+    [true, 'on'],
+    [false, 'off'],
+    [200, '200'],
+    [0.9, '0.9'],
+    ['256MB', '256MB'],
+  ] as const) {
+    it(`write the parameter ${JSON.stringify(value)} as ${text}`, () =>
+      expect(parameterText(value)).to.equal(text));
+  }
+
+  it('write the parameters in one order', () => {
+    const spec = withDefaults(withPostgres({ parameters: { work_mem: '4MB', jit: false } }));
+    expect(Object.entries(spec.postgres.parameters)).to.deep.equal([
+      ['jit', 'off'],
+      ['work_mem', '4MB'],
+    ]);
+  });
+
+  it('do not change the document', () => {
+    const given = document({ servers: [server('pg2', 'n2'), server('pg1', 'n1')] });
+    const before = structuredClone(given);
+    withDefaults(given);
+    expect(given).to.deep.equal(before);
+  });
+});

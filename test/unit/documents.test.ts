@@ -1,0 +1,331 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { parseDocument, readDocument, validate } from '../../src/adapters/files/documents';
+import { hasErrors, type Finding } from '../../src/core/findings';
+import { nearest } from '../../src/core/nearest';
+
+const HEAD = 'apiVersion: pgswarm.dev/v1\nkind: PostgresCluster\nmetadata: { name: orders }\n';
+const SPEC = `spec:
+  postgres: { version: 17 }
+  network: { subnet: 10.0.200.0/24 }
+  primary: pg1
+  servers:
+    - { name: pg1, node: { hostname: n1 } }
+`;
+
+/** As the CLI does it: the text, and then the document, unless it could not be read. */
+function findingsOf(text: string): readonly Finding[] {
+  const parsed = parseDocument(text, 'orders.yaml');
+  return parsed.findings.length > 0 ? parsed.findings : validate(parsed.document).findings;
+}
+
+const short = (findings: readonly Finding[]): string[] =>
+  findings.map(({ path, message, hint }) => `${path}: ${message} → ${hint}`);
+
+const TEXTS = [
+  {
+    name: 'nothing',
+    text: '',
+    findings: ['orders.yaml: the file is empty → write one PostgresCluster, as in examples/'],
+  },
+  {
+    name: 'comments only',
+    text: '# later\n---\n',
+    findings: ['orders.yaml: the file is empty → write one PostgresCluster, as in examples/'],
+  },
+  {
+    name: 'two documents',
+    text: `${HEAD}---\n${HEAD}`,
+    findings: ['orders.yaml: the file holds 2 documents → write each cluster in a file of its own'],
+  },
+  {
+    name: 'not YAML',
+    text: `${HEAD}spec:\n  primary: pg1\n   servers: []\n`,
+    findings: [
+      'orders.yaml:6:11: not YAML: bad indentation of a mapping entry → look at this line: "servers: []"',
+    ],
+  },
+  {
+    name: 'a key twice',
+    text: `${HEAD}kind: x\n`,
+    findings: ['orders.yaml:4:1: not YAML: duplicated mapping key → look at this line: "kind: x"'],
+  },
+  {
+    name: 'a list',
+    text: '- a\n',
+    findings: [
+      'orders.yaml: the file holds a list, and not a mapping → begin with `apiVersion: pgswarm.dev/v1` and `kind: PostgresCluster`',
+    ],
+  },
+  {
+    name: 'a word',
+    text: 'orders\n',
+    findings: [
+      'orders.yaml: the file holds a single value, and not a mapping → begin with `apiVersion: pgswarm.dev/v1` and `kind: PostgresCluster`',
+    ],
+  },
+  {
+    name: 'an alias that stands for itself',
+    text: 'a: &a [*a]\n',
+    findings: ['orders.yaml: its aliases stand for too much → write the values themselves'],
+  },
+  {
+    name: 'aliases of aliases',
+    text: [
+      'a0: &a0 [x, x, x, x, x, x, x, x, x, x]',
+      ...[1, 2, 3, 4, 5, 6, 7].map(
+        (level) =>
+          `a${level}: &a${level} [${Array(9)
+            .fill(`*a${level - 1}`)
+            .join(', ')}]`,
+      ),
+    ].join('\n'),
+    findings: ['orders.yaml: its aliases stand for too much → write the values themselves'],
+  },
+  {
+    name: 'too deep a nesting',
+    text: `${'['.repeat(60)}${']'.repeat(60)}`,
+    message: 'orders.yaml:1:50: not YAML: nesting exceeded maxDepth (50)',
+  },
+  {
+    name: 'a tag',
+    text: 'a: !!js/function x\n',
+    message: 'orders.yaml:1:4: not YAML: unknown scalar tag !<tag:yaml.org,2002:js/function>',
+  },
+  {
+    name: 'another kind of the design',
+    text: 'apiVersion: pgswarm.dev/v1\nkind: Backup\nspec: { x: 1 }\n',
+    findings: [
+      'kind: Backup is not part of this version → use PostgresCluster, the one kind there is',
+    ],
+  },
+  {
+    name: 'a kind of somebody else',
+    text: 'apiVersion: apps/v1\nkind: Deployment\n',
+    findings: ['kind: there is no kind "Deployment" → write `kind: PostgresCluster`'],
+  },
+  {
+    name: 'an apiVersion that is not ours and a kind that is misspelt',
+    text: `apiVersion: pgswarm.dev/v2\nkind: PostgressCluster\nmetadata: { name: a }\n${SPEC}`,
+    findings: [
+      'apiVersion: "pgswarm.dev/v2" is not possible here → write pgswarm.dev/v1',
+      'kind: "PostgressCluster" is not possible here → write PostgresCluster',
+    ],
+  },
+  {
+    name: 'everything missing',
+    text: 'kind: PostgresCluster\n',
+    findings: [
+      'apiVersion: this field is required → add it, such as `apiVersion: pgswarm.dev/v1` (Version of this format)',
+      "metadata: this field is required → add it (The cluster's identity)",
+      'spec: this field is required → add it (What the cluster shall be)',
+    ],
+  },
+  {
+    name: 'a field that is misspelt, one that is unknown, and some of later versions',
+    text: `${HEAD}${SPEC}  zzzzzz: 1\n  fail-over: {}\n  archive: {}\n  failover: { failback: hold }\n`,
+    findings: [
+      'spec.archive: "archive" is not part of this version → remove it; the WAL is not archived yet',
+      'spec.fail-over: there is no field "fail-over" here → did you mean `failover`?',
+      'spec.failover.failback: "failback" is not part of this version → remove it; the primary stays where `spec.primary` says',
+      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, switchover, failover',
+    ],
+  },
+  {
+    name: 'a prototype for a field',
+    text: `${HEAD}${SPEC}  __proto__: { primary: pg2 }\n  constructor: 1\n`,
+    messages: [
+      'spec.__proto__: there is no field "__proto__" here',
+      'spec.constructor: there is no field "constructor" here',
+    ],
+  },
+  {
+    name: 'a node chosen twice, and one not at all: one finding each',
+    text: `${HEAD}${SPEC}    - { name: pg2, node: { hostname: n2, labels: { rack: b } } }\n    - { name: pg3, node: {} }\n`,
+    findings: [
+      'spec.servers[1].node: the node is chosen 2 times: hostname, labels → keep exactly one of `hostname`, `id` and `labels`',
+      'spec.servers[2].node: no node is chosen → keep exactly one of `hostname`, `id` and `labels`',
+    ],
+  },
+  {
+    name: 'numbers and texts in each other’s place',
+    text: `${HEAD}${SPEC.replace('17', '"17"')}    - { name: 2, node: { labels: { rack: 2 } }, port: '5432' }\n  switchover: { maxLag: 16, timeout: true }\n`,
+    findings: [
+      'spec.postgres.version: must be a whole number, and is a text → write it without quotation marks: 17',
+      'spec.servers[1].name: must be a text, and is a number → put it in quotation marks: "2"',
+      'spec.servers[1].node.labels.rack: must be a text, and is a number → put it in quotation marks: "2"',
+      'spec.servers[1].port: must be a whole number, and is a text → write it without quotation marks: 5432',
+      'spec.switchover.maxLag: "16" is not a size: the unit is missing → write a number and one of B, kB, MB, GB, TB (units of 1024, as in PostgreSQL): 16MB, 1GB',
+      'spec.switchover.timeout: must be a text, and is true or false → put it in quotation marks: "true"',
+    ],
+  },
+  {
+    name: 'values that are left empty',
+    text: `${HEAD}${SPEC.replace('primary: pg1', 'primary:')}    -\n`,
+    findings: [
+      'spec.primary: there is no value → write one, such as `pg1`, or remove it',
+      'spec.servers[1]: there is no value → write one, or remove it',
+    ],
+  },
+  {
+    name: 'names that are none',
+    text: `${HEAD.replace('orders', 'Or_ders')}${SPEC}    - { name: pg_2, node: { hostname: 'n 2' }, port: 70000 }\n`,
+    messages: [
+      'metadata.name: "Or_ders" is not a name',
+      'spec.servers[1].name: "pg_2" is not a name',
+      'spec.servers[1].node.hostname: "n 2" is not a hostname',
+      'spec.servers[1].port: must be 65535 or less',
+    ],
+  },
+  {
+    name: 'a version that is not there yet',
+    text: `${HEAD}${SPEC.replace('17', '18')}`,
+    findings: ['spec.postgres.version: "18" is not possible here → write 17'],
+  },
+  {
+    name: 'faults of fields and between fields, at once',
+    text: `${HEAD}${SPEC.replace('primary: pg1', 'primary: pg7').replace('200.0', '200.9')}  switchover: []\n`,
+    messages: [
+      'spec.network.subnet: "10.0.200.9/24" is an address inside a subnet, not the subnet',
+      'spec.primary: there is no server "pg7"',
+      'spec.switchover: must be a mapping (`name: value` lines), and is a list (lines that begin with `-`)',
+    ],
+  },
+  {
+    name: 'no servers, and too many',
+    text: `${HEAD}${SPEC.replace(/servers:[^]*/, 'servers: []\n')}`,
+    findings: ['spec.servers: must have 1 or more items → add one'],
+  },
+];
+
+describe('documents', () => {
+  for (const row of TEXTS) {
+    it(row.name, () => {
+      const findings = findingsOf(row.text);
+      expect(hasErrors(findings)).to.equal(true);
+      for (const { hint } of findings) expect(hint).not.to.equal('');
+      const messages = findings.map(({ path, message }) => `${path}: ${message}`);
+      if (row.findings !== undefined) expect(short(findings)).to.deep.equal(row.findings);
+      else expect(messages).to.deep.equal(row.messages ?? [row.message]);
+    });
+  }
+
+  it('gives a spec when there are only warnings, and none when there is an error', () => {
+    const warned = parseDocument(`${HEAD}${SPEC}  failover: { mode: automatic }\n`, 'a.yaml');
+    const sound = validate(warned.document);
+    expect(sound.findings.map(({ severity }) => severity)).to.deep.equal(['warning']);
+    expect(sound.spec?.failover.mode).to.equal('automatic');
+    expect(validate(warned.document, [{ cluster: 'b', subnet: '10.0.0.0/16' }]).spec).to.equal(
+      null,
+    );
+  });
+
+  it('does not change the document', () => {
+    const { document } = parseDocument(`${HEAD}${SPEC}  archive: {}\n`, 'a.yaml');
+    const before = structuredClone(document);
+    expect(validate(document).document).to.equal(document);
+    expect(document).to.deep.equal(before);
+  });
+
+  for (const value of [null, undefined, 1, 'x', [], true]) {
+    it(`refuses ${JSON.stringify(value)} for a document`, () => {
+      const { spec, findings } = validate(value);
+      expect(spec).to.equal(null);
+      expect(findings.map(({ message }) => message)).to.deep.equal(['this is not a mapping']);
+    });
+  }
+
+  it('keeps parameters and labels whose names are those of JavaScript', () => {
+    const text = SPEC.replace('17 }', '17, parameters: { constructor: 1 } }').replace(
+      'hostname: n1',
+      'labels: { toString: x }',
+    );
+    const { spec } = validate(parseDocument(`${HEAD}${text}`, 'a.yaml').document);
+    expect(spec?.postgres.parameters).to.deep.equal({ constructor: '1' });
+    expect(spec?.servers[0]!.node).to.deep.equal({ labels: { toString: 'x' } });
+  });
+
+  describe('files', () => {
+    let folder: string;
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'pgswarm-documents-'));
+    });
+    afterEach(() => rmSync(folder, { recursive: true }));
+
+    const messages = (path: string): string[] => readDocument(path).findings.map((f) => f.message);
+
+    it('says that there is none', () =>
+      expect(messages(join(folder, 'none.yaml'))).to.deep.equal(['there is no such file']));
+
+    it('says that it is a directory', () =>
+      expect(messages(folder)).to.deep.equal(['this is a directory']));
+
+    it('says that it is not text', () => {
+      const path = join(folder, 'picture.yaml');
+      writeFileSync(path, Buffer.from([0x61, 0xff, 0xfe]));
+      expect(messages(path)).to.deep.equal(['the file is not text in UTF-8']);
+    });
+
+    it('refuses a large file without parsing it', () => {
+      const path = join(folder, 'large.yaml');
+      // Ten megabytes of what takes a parser longest: it would be empty, not too large.
+      writeFileSync(path, '#\n'.repeat(5 * 1024 * 1024));
+      const start = performance.now();
+      expect(messages(path)).to.deep.equal(['the file is larger than 1 MB']);
+      expect(performance.now() - start).to.be.below(500);
+    });
+
+    it('accepts a file of exactly 1 MB', () => {
+      const path = join(folder, 'full.yaml');
+      const text = `${HEAD}${SPEC}`;
+      writeFileSync(path, text + '#'.repeat(1024 * 1024 - text.length));
+      expect(readDocument(path).findings).to.deep.equal([]);
+    });
+
+    it('refuses a device that never ends', () =>
+      expect(messages('/dev/zero')).to.deep.equal(['the file is larger than 1 MB']));
+  });
+
+  describe('examples', () => {
+    const folder = join(__dirname, '../../examples');
+    const examples = readdirSync(folder)
+      .filter((file) => file.endsWith('.yaml'))
+      .map((file) => ({ file, ...readDocument(join(folder, file)) }));
+
+    it('are there', () =>
+      expect(examples.map(({ file }) => file)).to.include.members([
+        'one-node.yaml',
+        'pair.yaml',
+        'trio.yaml',
+      ]));
+
+    for (const { file, document, findings } of examples) {
+      it(`${file} has nothing to be found, beside all the others`, () => {
+        const others = examples.flatMap((other) => {
+          const spec = other.file === file ? null : validate(other.document).spec;
+          return spec === null ? [] : [{ ...spec, subnet: spec.network.subnet }];
+        });
+        expect(others).to.have.length(examples.length - 1);
+        expect([...findings, ...validate(document, others).findings]).to.deep.equal([]);
+      });
+    }
+  });
+});
+
+describe('nearest', () => {
+  for (const { word, meant } of [
+    { word: 'subent', meant: 'subnet' },
+    { word: 'max_lag', meant: 'maxLag' },
+    { word: 'Primary', meant: 'primary' },
+    { word: 'hostnme', meant: 'hostname' },
+    { word: 'tll', meant: 'ttl' },
+    { word: 'xyz', meant: null },
+    { word: '', meant: null },
+    { word: 'p'.repeat(100_000), meant: null },
+  ]) {
+    it(`to ${word.slice(0, 20)} is ${meant ?? 'nothing'}`, () =>
+      expect(nearest(word, ['subnet', 'maxLag', 'primary', 'hostname', 'ttl'])).to.equal(meant));
+  }
+});
