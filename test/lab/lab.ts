@@ -88,6 +88,8 @@ export class Lab {
       throw new LabError(`A lab has 1 to ${nodesMax} nodes, not ${wanted}.`);
     }
     const image = options.image ?? 'build';
+    // First of all, so that the end of another lab does not stop the daemon under this one.
+    await ensureNetwork(this.#daemon, this.name);
     await ensureBaseImage(this.#daemon);
     const work = [
       this.#startNodes(wanted),
@@ -290,7 +292,7 @@ export class Lab {
     if (node !== undefined) return node;
     throw new LabError(
       this.#nodes.length === 0
-        ? `The lab ${this.name} is not up: run \`npm run lab -- up --name ${this.name}\`.`
+        ? `No lab "${this.name}" is up: run \`npm run lab -- up --name ${this.name}\`.`
         : `The lab ${this.name} has no node ${ref}; it has ${this.nodes().join(', ')}.`,
     );
   }

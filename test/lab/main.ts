@@ -29,7 +29,7 @@ async function existing(options: Named): Promise<Lab> {
   const lab = await Lab.find(options.name);
   if (lab === null || lab.nodes().length === 0) {
     throw new LabError(
-      `The lab ${options.name} is not up: run \`npm run lab -- up --name ${options.name}\`.`,
+      `No lab "${options.name}" is up: run \`npm run lab -- up --name ${options.name}\`.`,
     );
   }
   return lab;
@@ -109,7 +109,7 @@ command('repair', 'thaw, start and heal every node').action(async (options: Name
   await (await existing(options)).repair();
 });
 
-command('exec <node> <command...>', 'run a command inside a node')
+command('exec <node> <command...>', 'run a command inside a node (--name goes before <node>)')
   .passThroughOptions()
   .action(async (node: string, argv: string[], options: Named) => {
     const lab = await existing(options);
@@ -127,6 +127,7 @@ function print(rows: readonly NodeStatus[]): void {
     table.push([row.name, row.address, row.container, row.network, row.swarm, row.manager]);
   }
   process.stdout.write(`${table.toString()}\n`);
+  if (rows.every((row) => row.swarm === 'unknown')) note('no manager answers at the moment');
 }
 
 program.parseAsync().catch((error: unknown) => {

@@ -40,11 +40,14 @@ export async function listNodes(daemon: Docker, lab: string): Promise<LabNode[]>
   return nodes.sort((left, right) => numberOf(left.name) - numberOf(right.name));
 }
 
-/** The names of the labs that have nodes. */
+/** The names of the labs that exist: each has a network from its first moment on. */
 export async function listLabs(daemon: Docker): Promise<string[]> {
-  const args = ['ps', '--all', '--filter', `label=${labLabel}`];
+  const args = ['network', 'ls', '--filter', `label=${labLabel}`];
   const listed = await docker(daemon, [...args, '--format', `{{.Label "${labLabel}"}}`]);
-  return [...new Set(listed.split('\n').filter((line) => line !== ''))].sort();
+  return listed
+    .split('\n')
+    .filter((line) => line !== '')
+    .sort();
 }
 
 /** Creates a lab's network unless it is there; its range as `a.b.c`. */
