@@ -177,8 +177,8 @@ function checkPrimary(spec: SpecDraft): Finding[] {
 
 /** Network and broadcast address, and the gateway. */
 const ADDRESSES_OF_A_NETWORK = 3;
-/** The container, the one that replaces it, the service's own address, the node's load balancer. */
-const ADDRESSES_OF_A_SERVER = 4;
+/** The container, the one that replaces it, and the load balancer that Swarm adds on its node. */
+const ADDRESSES_OF_A_SERVER = 3;
 
 const range = (text: string): Subnet => {
   const parsed = parseSubnet(text);

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { checkSpec, type OtherCluster } from '../../src/core/checks';
+import { errorAt, formatFindings, sortFindings, warningAt } from '../../src/core/findings';
 import { type PostgresCluster } from '../../src/core/generated';
 import { document, server, withPostgres } from '../support/documents';
 
@@ -179,11 +180,17 @@ const NETWORK: readonly Row[] = [
   {
     name: 'too small for two servers',
     document: network('10.0.200.0/29'),
-    findings: ['spec.network.subnet: 10.0.200.0/29 has 8 addresses, and 2 servers need 11'],
+    findings: ['spec.network.subnet: 10.0.200.0/29 has 8 addresses, and 2 servers need 9'],
     hint: '/28',
   },
   { name: 'just large enough', document: network('10.0.200.0/28'), findings: [] },
-  { name: 'a /24 for 16 servers', document: network('10.0.200.0/24', 16), findings: [] },
+  { name: 'a /26 for 16 servers', document: network('10.0.200.0/26', 16), findings: [] },
+  {
+    name: 'too small for 16 servers',
+    document: network('10.0.200.0/27', 16),
+    findings: ['spec.network.subnet: 10.0.200.0/27 has 32 addresses, and 16 servers need 51'],
+    hint: '/26',
+  },
   {
     name: 'a public range is a warning',
     document: network('8.8.8.0/24'),
@@ -320,6 +327,7 @@ const HBA: readonly Row[] = [
   hba('host all all ::1 scram-sha-256', 'the address "::1" has no prefix length'),
   hba('host all all 10.0.0.0/33 scram-sha-256', '"10.0.0.0/33" is not an address'),
   hba('host all all 10.0.256.0/24 scram-sha-256', '"10.0.256.0/24" is not an address'),
+  hba('host all all 1:2:3:4:5:6:7::8/64 scram-sha-256', '"1:2:3:4:5:6:7::8/64" is not an address'),
   hba('host all all 1::2::3/64 scram-sha-256', '"1::2::3/64" is not an address'),
   hba('host "all all all reject', 'a quotation mark is not closed'),
   hba('host @list all all reject', 'a name with @ is read from a file that is not in the spec'),
@@ -412,6 +420,17 @@ const BOUNDS: readonly Row[] = [
     ],
   },
 ];
+
+describe('findings', () => {
+  const [b2, b10] = [errorAt('b[2]', 'x', 'y'), errorAt('b[10]', 'x', 'y')];
+  const warned = warningAt('a', 'x', 'y');
+
+  it('come once, errors first, in the order of the document', () =>
+    expect(sortFindings([warned, b10, b2, { ...b10 }])).to.deep.equal([b2, b10, warned]));
+
+  it('are two lines of text each', () =>
+    expect(formatFindings([b2, warned])).to.equal('error: b[2]: x\n  → y\nwarning: a: x\n  → y'));
+});
 
 describe('checks', () => {
   for (const [title, rows] of Object.entries({

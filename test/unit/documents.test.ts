@@ -85,6 +85,21 @@ const TEXTS = [
     findings: ['orders.yaml: its aliases stand for too much → write the values themselves'],
   },
   {
+    name: 'a chain of aliases, each a level deeper',
+    text: [
+      'a0: &a0 [x]',
+      ...Array.from({ length: 101 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}]`),
+    ].join('\n'),
+    message: 'orders.yaml:102:15: not YAML: aliases exceeded maxAliases (100)',
+  },
+  {
+    name: 'a label whose name Swarm cannot look for',
+    text: `${HEAD}${SPEC.replace('hostname: n1', 'labels: { "rack=b": c }')}`,
+    findings: [
+      'spec.servers[0].node.labels["rack=b"]: "rack=b" is not a name of a label → write it without `=` and spaces: `rack: b`',
+    ],
+  },
+  {
     name: 'too deep a nesting',
     text: `${'['.repeat(60)}${']'.repeat(60)}`,
     message: 'orders.yaml:1:50: not YAML: nesting exceeded maxDepth (50)',
@@ -240,11 +255,13 @@ describe('documents', () => {
   it('keeps parameters and labels whose names are those of JavaScript', () => {
     const text = SPEC.replace('17 }', '17, parameters: { constructor: 1 } }').replace(
       'hostname: n1',
-      'labels: { toString: x }',
+      'labels: { toString: "", disk: very fast }',
     );
     const { spec } = validate(parseDocument(`${HEAD}${text}`, 'a.yaml').document);
     expect(spec?.postgres.parameters).to.deep.equal({ constructor: '1' });
-    expect(spec?.servers[0]!.node).to.deep.equal({ labels: { toString: 'x' } });
+    expect(spec?.servers[0]!.node).to.deep.equal({
+      labels: { toString: '', disk: 'very fast' },
+    });
   });
 
   describe('files', () => {

@@ -61,8 +61,8 @@ const FORMS: Readonly<Record<string, (text: string) => Said | null>> = {
     hint: 'write all 25 characters, as `docker node ls` shows them; a name goes under `hostname`',
   }),
   labelValue: (text) => ({
-    message: `${quoted(text)} is not a value that Swarm can look for`,
-    hint: 'use letters, digits and `_ . : / -`',
+    message: `${quoted(text)} is not a value of a label`,
+    hint: 'write it on one line, as `docker node inspect` shows it',
   }),
   image: (text) => ({
     message: `${quoted(text)} is not the name of an image`,
@@ -137,7 +137,7 @@ const badKey = (place: readonly string[], name: string): SchemaFinding => ({
   finding: errorAt(
     fieldPath(pathOf(place), name),
     `${quoted(name)} is not a name of a label`,
-    'use letters, digits and `_ . -`',
+    'write it without `=` and spaces: `rack: b`',
   ),
 });
 

@@ -8,6 +8,7 @@ import { errorAt, quoted, type Finding } from '../../core/findings';
 /** No cluster's file is longer; Swarm's store could not keep one that is. */
 export const FILE_BYTES_MAX = 1024 * 1024;
 const DEPTH_MAX = 50;
+/** Each may add as many levels again as a document has. */
 const ALIASES_MAX = 100;
 /** Values and characters once every alias is written out. */
 const EXPANDED_MAX = 1_000_000;
