@@ -3,14 +3,12 @@
 import { messageOf } from './core/errors';
 
 async function main(argv: readonly string[]): Promise<number> {
-  const [command, ...rest] = argv;
+  const [command] = argv;
   switch (command) {
     case 'operator':
       return (await import('./operator/main')).runOperator(process.env);
     case 'instance':
       return (await import('./instance/main')).runInstance(process.env);
-    case 'remove-volumes':
-      return (await import('./operator/remove-volumes')).removeVolumes(rest);
     default:
       return (await import('./cli/main')).runCli([...argv]);
   }
