@@ -23,6 +23,7 @@ const place = 'pgswarm decides where the files of a server are';
 const logs = 'the log goes to the container, in the form that pgswarm reads';
 const recovery = 'it ends recovery at a point; a standby follows its primary for ever';
 const crash = 'without it a crash or a copy leaves pages that are silently wrong';
+const liveness = 'pgswarm sets how soon a server that is gone is noticed';
 const tls = 'TLS is not part of this version';
 
 const OWNED: readonly OwnedParameter[] = [
@@ -101,6 +102,17 @@ const OWNED: readonly OwnedParameter[] = [
   { name: 'logging_collector', reason: logs, instead: LOGS },
   { name: 'log_destination', reason: logs, instead: LOGS },
   { name: 'log_line_prefix', reason: logs, instead: LOGS },
+  { name: 'log_timezone', reason: logs, instead: LOGS },
+  { name: 'tcp_keepalives_*', reason: liveness, instead: REMOVE },
+  { name: 'wal_sender_timeout', reason: liveness, instead: REMOVE },
+  { name: 'wal_receiver_timeout', reason: liveness, instead: REMOVE },
+  { name: 'wal_receiver_status_interval', reason: liveness, instead: REMOVE },
+  { name: 'wal_retrieve_retry_interval', reason: liveness, instead: REMOVE },
+  {
+    name: 'allow_alter_system',
+    reason: 'what is set by hand on one server would differ from the others',
+    instead: 'write the parameters here',
+  },
   { name: 'event_source', reason: 'it is for Windows', instead: REMOVE },
   { name: 'syslog_*', reason: logs, instead: LOGS },
   { name: 'fsync', reason: crash, instead: 'remove it; for speed see `synchronous_commit`' },

@@ -1,7 +1,14 @@
 import { expect } from 'chai';
 import { checkSpec, type OtherCluster } from '../../src/core/checks';
-import { errorAt, formatFindings, sortFindings, warningAt } from '../../src/core/findings';
+import {
+  errorAt,
+  formatFindings,
+  hasErrors,
+  sortFindings,
+  warningAt,
+} from '../../src/core/findings';
 import { type PostgresCluster } from '../../src/core/generated';
+import { OWNED_PARAMETER_NAMES } from '../../src/core/settings';
 import { document, server, withPostgres } from '../support/documents';
 
 interface Row {
@@ -452,6 +459,14 @@ describe('checks', () => {
           if (row.hint !== undefined) expect(findings[0]!.hint).to.include(row.hint);
         });
       }
+    });
+  }
+
+  // Otherwise a value of the user's would be accepted and then silently not used.
+  for (const name of OWNED_PARAMETER_NAMES) {
+    it(`refuses ${name}, which pgswarm writes itself`, () => {
+      const findings = checkSpec(withPostgres({ parameters: { [name]: 'x' } }));
+      expect(hasErrors(findings)).to.equal(true);
     });
   }
 
