@@ -1,0 +1,42 @@
+/** `pgswarm apply`: hands a file's spec to the store, and waits for it if asked to. */
+import { acceptSpec, type Acceptance } from '../../operator/accept-spec';
+import { DONE, FAILED, type ExitCode } from '../exit';
+import { type CliPorts } from '../ports';
+import { changeLines, propose, type Proposal } from '../proposal';
+import { waitUntilReady } from '../wait';
+
+export interface ApplyOptions {
+  readonly file: string;
+  /** true: as long as is usual. */
+  readonly wait?: number | true;
+  readonly dryRun?: boolean;
+}
+
+/** A cluster is made and its standbys are cloned in less than this, while it is small. */
+const WAIT_SECONDS = 300;
+
+export async function run(ports: CliPorts, options: ApplyOptions): Promise<ExitCode> {
+  const proposal = await propose(ports, options.file);
+  if (proposal === null) return FAILED;
+  if (options.dryRun === true) {
+    show(ports, proposal, { outcome: proposal.outcome, generation: proposal.record.generation });
+    ports.output.print('This was a dry run: nothing has been written.');
+    return DONE;
+  }
+  const { spec, document, source, appliedAt } = proposal.record;
+  const offer = { spec, document, source, digest: null, now: appliedAt };
+  const acceptance = await acceptSpec(ports.connect().store, offer);
+  show(ports, proposal, acceptance);
+  if (options.wait === undefined) {
+    ports.output.note(`See what becomes of it: pgswarm status ${spec.cluster}`);
+    return DONE;
+  }
+  const seconds = options.wait === true ? WAIT_SECONDS : options.wait;
+  return waitUntilReady(ports, { cluster: spec.cluster, ...acceptance, seconds });
+}
+
+function show({ output }: CliPorts, proposal: Proposal, { outcome, generation }: Acceptance): void {
+  const { cluster } = proposal.record.spec;
+  output.print(`${output.paint('strong', cluster)} ${outcome} (generation ${generation})`);
+  for (const line of changeLines(proposal.changes)) output.print(line);
+}

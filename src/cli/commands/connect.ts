@@ -1,0 +1,41 @@
+/** `pgswarm connect`: a URI with which clients find the primary by themselves. */
+import { type ServerStatus, type Status } from '../../core/status';
+import { loadCluster } from '../cluster';
+import { DONE, refusal, type ExitCode } from '../exit';
+import { type CliPorts } from '../ports';
+import { connectionUri, type SessionRole } from '../uri';
+
+export interface ConnectOptions {
+  readonly role: SessionRole;
+  readonly withPassword?: boolean;
+}
+
+export async function run(
+  ports: CliPorts,
+  cluster: string,
+  options: ConnectOptions,
+): Promise<ExitCode> {
+  const { view, status } = await loadCluster(ports, cluster);
+  const { owner, database } = view.spec.postgres;
+  const hosts = hostsOf(status, options.role);
+  if (hosts.length === 0) {
+    const sentence = `None of the nodes of ${cluster} is known to the Swarm: see pgswarm why ${cluster}.`;
+    throw refusal('NoAddress', sentence);
+  }
+  const password = options.withPassword === true ? await passwordOf(ports, cluster) : null;
+  const uri = connectionUri({ owner, password, database, hosts, role: options.role });
+  ports.output.print(uri);
+  return DONE;
+}
+
+async function passwordOf(ports: CliPorts, cluster: string): Promise<string> {
+  return (await ports.connect().operator.credentials(cluster)).password;
+}
+
+/** What is most likely the right one comes first: libpq tries them in this order. */
+function hostsOf({ servers, primary }: Status, role: SessionRole): readonly string[] {
+  const rank = ({ name }: ServerStatus): number => Number((name === primary) !== (role === 'rw'));
+  return servers
+    .toSorted((a, b) => rank(a) - rank(b))
+    .flatMap(({ address }) => (address === null ? [] : [address]));
+}

@@ -1,0 +1,65 @@
+/** `pgswarm logs`: what the servers log, through the manager, wherever they run. */
+import { finished } from 'node:stream/promises';
+import { serviceName } from '../../core/names';
+import { type Spec } from '../../core/spec';
+import { readSpec } from '../cluster';
+import { DONE, type ExitCode } from '../exit';
+import { readFrames } from '../frames';
+import { readableLine, splitLines } from '../log-lines';
+import { type CliPorts } from '../ports';
+import { serverNamed } from '../servers';
+
+export interface LogsOptions {
+  readonly follow?: boolean;
+  readonly tail: number;
+}
+
+export async function run(
+  ports: CliPorts,
+  cluster: string,
+  server: string | undefined,
+  options: LogsOptions,
+): Promise<ExitCode> {
+  const { spec } = (await readSpec(ports.connect().store, cluster)).value;
+  const servers = server === undefined ? spec.servers : [serverNamed(spec, server)];
+  const width = Math.max(...servers.map(({ name }) => name.length));
+  const show = (name: string): Promise<void> =>
+    showLog(ports, spec, { name, label: servers.length > 1 ? name.padEnd(width) : null, options });
+  await Promise.all(servers.map(({ name }) => show(name)));
+  return DONE;
+}
+
+interface Shown {
+  readonly name: string;
+  /** Before each line, when there are several servers. */
+  readonly label: string | null;
+  readonly options: LogsOptions;
+}
+
+async function showLog(
+  { output, signal, connect }: CliPorts,
+  { cluster }: Spec,
+  { name, label, options }: Shown,
+): Promise<void> {
+  const { paint, isTerminal } = output;
+  const prefix = label === null ? '' : `${paint('strong', label)}  `;
+  const lines = splitLines((line) => {
+    output.print(prefix + (isTerminal ? readableLine(line, paint) : line));
+  });
+  const isFollowed = options.follow === true;
+  const stream = await connect().serviceLog(serviceName(cluster, name), {
+    isFollowed,
+    tail: options.tail,
+    signal,
+  });
+  stream.on(
+    'data',
+    readFrames((_, bytes) => lines.push(bytes)),
+  );
+  try {
+    await finished(stream);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  lines.flush();
+}

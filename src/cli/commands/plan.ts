@@ -1,0 +1,94 @@
+/** `pgswarm plan`: what `apply` would make the operator do, in order. Nothing is changed. */
+import { forecast, type Forecast, type ForecastLine } from '../../core/forecast';
+import { loadSituation, type Known } from '../cluster';
+import { DONE, FAILED, refusal, type ExitCode } from '../exit';
+import { fold, json, type Output } from '../output';
+import { type CliPorts } from '../ports';
+import { changeLines, propose, type Proposal } from '../proposal';
+
+export interface PlanOptions {
+  readonly file: string;
+  readonly output?: 'json';
+}
+
+export async function run(ports: CliPorts, options: PlanOptions): Promise<ExitCode> {
+  const proposal = await propose(ports, options.file);
+  if (proposal === null) return FAILED;
+  if (proposal.record.deletion !== null) throw deletionUnderWay(proposal.record.spec.cluster);
+  const known = await loadSituation(ports, proposal.record);
+  const plan = forecast(known.situation);
+  if (options.output === 'json') ports.output.print(json(asJson(proposal, plan, known)));
+  else show(ports.output, proposal, plan);
+  if (known.silence !== null) ports.output.note(`\n${silenceText(known, known.silence)}`);
+  return DONE;
+}
+
+const deletionUnderWay = (cluster: string): Error =>
+  refusal(
+    'BeingDeleted',
+    `The cluster ${cluster} is being deleted; apply it again when it is gone.`,
+  );
+
+/** What the silence of the operator means for the plan. */
+function silenceText({ situation }: Known, silence: string): string {
+  const consequence =
+    situation.state === null
+      ? 'The plan is carried out when one runs.'
+      : 'The state of the servers is unknown, so the plan ends where it matters.';
+  return `${silence}\n${consequence}`;
+}
+
+function asJson({ outcome, changes, record }: Proposal, plan: Forecast, known: Known): unknown {
+  return {
+    cluster: record.spec.cluster,
+    generation: record.generation,
+    outcome,
+    changes,
+    steps: plan.lines.map(({ rule, text }, index) => ({ number: index + 1, rule, text })),
+    end: { steady: isSteady(plan), rule: plan.end.rule, because: plan.end.because },
+    writeGap: plan.writeGap,
+    operator: known.silence === null ? 'answers' : 'silent',
+  };
+}
+
+function show(output: Output, proposal: Proposal, plan: Forecast): void {
+  const { paint } = output;
+  output.print(headline(output, proposal));
+  for (const line of changeLines(proposal.changes)) output.print(line);
+  output.print('');
+  if (plan.lines.length === 0) output.print('Nothing to do.');
+  for (const line of stepLines(output, plan.lines)) output.print(line);
+  if (!isSteady(plan)) {
+    const { rule, because } = plan.end;
+    if (plan.lines.length > 0) output.print('');
+    output.print(`${paint('warn', 'Then it waits')} ${paint('dim', `(${rule})`)}:`);
+    output.print(fold(because, 2));
+  }
+  if (plan.writeGap !== null) output.print(`\nWrites are interrupted for ${plan.writeGap}.`);
+  else if (plan.lines.length > 0) output.print('\nWrites are not interrupted.');
+}
+
+const isSteady = ({ end }: Forecast): boolean =>
+  end.findings.length === 0 || end.rule === 'delete-records';
+
+function headline({ paint }: Output, { outcome, before, record }: Proposal): string {
+  const name = paint('strong', record.spec.cluster);
+  switch (outcome) {
+    case 'created':
+      return `${name}: a new cluster (generation 1)`;
+    case 'changed':
+      return `${name}: generation ${before ?? 0} → ${record.generation}`;
+    case 'unchanged':
+      return `${name}: the spec is as applied (generation ${record.generation})`;
+  }
+}
+
+/** The rule is named where it changes: several steps in a row may follow from one. */
+function stepLines({ paint }: Output, lines: readonly ForecastLine[]): readonly string[] {
+  const numberWidth = String(lines.length).length;
+  return lines.map(({ rule, text }, index) => {
+    const number = String(index + 1).padStart(numberWidth);
+    const because = rule === null ? '' : `  ${paint('dim', `[${rule}]`)}`;
+    return `${number}. ${text}${because}`;
+  });
+}

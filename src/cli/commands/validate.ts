@@ -1,0 +1,45 @@
+/** `pgswarm validate`: everything that is wrong with the files, at once. */
+import { hasErrors } from '../../core/findings';
+import { type OtherCluster } from '../../core/checks';
+import { checkFile, otherClusters, showFindings, type Checked } from '../documents';
+import { DONE, FAILED, type ExitCode } from '../exit';
+import { json } from '../output';
+import { type CliPorts } from '../ports';
+
+export interface ValidateOptions {
+  readonly file: readonly string[];
+  readonly output?: 'json';
+}
+
+export async function run(ports: CliPorts, options: ValidateOptions): Promise<ExitCode> {
+  const others = await knownClusters(ports);
+  const checked = options.file.map((file) => checkFile(file, others));
+  if (options.output === 'json') ports.output.print(json(checked.map(asJson)));
+  else for (const each of checked) show(ports, each);
+  return checked.some(({ findings }) => hasErrors(findings)) ? FAILED : DONE;
+}
+
+/** A file can be checked without Docker; then only the checks between clusters are left out. */
+async function knownClusters(ports: CliPorts): Promise<readonly OtherCluster[]> {
+  try {
+    return await otherClusters(ports.connect().store);
+  } catch {
+    return [];
+  }
+}
+
+function show({ output }: CliPorts, checked: Checked): void {
+  showFindings(output, checked);
+  const { file, spec } = checked;
+  if (spec === null) return;
+  const servers = `${spec.servers.length} ${spec.servers.length === 1 ? 'server' : 'servers'}`;
+  const valid = output.paint('good', 'valid');
+  output.print(`${file}: ${valid} (cluster ${spec.cluster}, ${servers}, primary ${spec.primary})`);
+}
+
+const asJson = ({ file, spec, findings }: Checked): unknown => ({
+  file,
+  valid: spec !== null,
+  cluster: spec?.cluster ?? null,
+  findings,
+});

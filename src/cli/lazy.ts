@@ -1,0 +1,36 @@
+/**
+ * Loads a command's implementation when it is called: most of the time that `pgswarm status` takes
+ * before it does anything is for modules that it does not need.
+ */
+/* eslint-disable @typescript-eslint/no-require-imports -- in CommonJS `import()` wants file endings, and those of src and dist differ */
+import type * as Apply from './commands/apply';
+import type * as Connect from './commands/connect';
+import type * as Delete from './commands/delete';
+import type * as Events from './commands/events';
+import type * as Logs from './commands/logs';
+import type * as Plan from './commands/plan';
+import type * as Psql from './commands/psql';
+import type * as Reclone from './commands/reclone';
+import type * as Status from './commands/status';
+import type * as Validate from './commands/validate';
+import type * as Why from './commands/why';
+import type * as Access from './swarm-access';
+import { type SwarmAccess } from './ports';
+
+export const lazy = {
+  apply: (): typeof Apply => require('./commands/apply') as typeof Apply,
+  connect: (): typeof Connect => require('./commands/connect') as typeof Connect,
+  delete: (): typeof Delete => require('./commands/delete') as typeof Delete,
+  events: (): typeof Events => require('./commands/events') as typeof Events,
+  logs: (): typeof Logs => require('./commands/logs') as typeof Logs,
+  plan: (): typeof Plan => require('./commands/plan') as typeof Plan,
+  psql: (): typeof Psql => require('./commands/psql') as typeof Psql,
+  reclone: (): typeof Reclone => require('./commands/reclone') as typeof Reclone,
+  status: (): typeof Status => require('./commands/status') as typeof Status,
+  validate: (): typeof Validate => require('./commands/validate') as typeof Validate,
+  why: (): typeof Why => require('./commands/why') as typeof Why,
+};
+
+/** Docker's client is the largest of all. */
+export const openSwarm = (): SwarmAccess =>
+  (require('./swarm-access') as typeof Access).openSwarm();

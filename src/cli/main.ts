@@ -1,0 +1,48 @@
+/** The command line: reads the arguments, runs one command, and turns what went wrong into a sentence. */
+import { CommanderError } from 'commander';
+import { messageOf } from '../core/errors';
+import { DONE, FAILED, WRONG_USAGE, type ExitCode } from './exit';
+import { openSwarm } from './lazy';
+import { standardOutput } from './output';
+import { type CliPorts, type SwarmAccess } from './ports';
+import { buildProgram } from './program';
+
+/** Runs one command; `argv` is what comes after the program's name. Gives the exit code. */
+export async function runCli(argv: readonly string[], ports = realPorts()): Promise<number> {
+  let code: number = DONE;
+  const program = buildProgram(ports, (result) => {
+    code = result;
+  });
+  try {
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USAGE;
+    return explain(error, ports);
+  }
+}
+
+function explain(error: unknown, { output }: CliPorts): ExitCode {
+  const text =
+    process.env['PGSWARM_LOG_LEVEL'] === 'debug' && error instanceof Error ? error.stack : null;
+  output.note(`${output.paint('bad', 'pgswarm:')} ${text ?? messageOf(error)}`);
+  return FAILED;
+}
+
+function realPorts(): CliPorts {
+  let access: SwarmAccess | null = null;
+  return {
+    output: standardOutput(),
+    connect: () => (access ??= openSwarm()),
+    signal: interruption(),
+    now: () => new Date(),
+  };
+}
+
+/** The first Ctrl-C asks the command to leave; the second one ends it. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  return controller.signal;
+}

@@ -1,0 +1,127 @@
+/** The one place that prints: lines, tables, colour, JSON, questions. */
+import { createInterface } from 'node:readline/promises';
+import { styleText } from 'node:util';
+import Table from 'cli-table3';
+
+export type Tone = 'good' | 'warn' | 'bad' | 'dim' | 'strong';
+
+export interface Output {
+  /** Whether a person is likely to read what is printed. */
+  readonly isTerminal: boolean;
+  /** Results: standard output. */
+  print(text: string): void;
+  /** Everything beside the result: reasons, progress, advice. Standard error. */
+  note(text: string): void;
+  /** Bytes as they come, e.g. a log. */
+  write(bytes: Buffer): void;
+  /** Shows `text` in place of what was shown before; only on a terminal. */
+  redraw(text: string): void;
+  /** null when nobody is there to answer. */
+  ask(question: string): Promise<string | null>;
+  readonly paint: Paint;
+}
+
+/** Gives a text a colour, or leaves it as it is. */
+export type Paint = (tone: Tone, text: string) => string;
+
+const STYLES: Readonly<Record<Tone, Parameters<typeof styleText>[0]>> = {
+  good: 'green',
+  warn: 'yellow',
+  bad: 'red',
+  dim: 'dim',
+  strong: 'bold',
+};
+
+export const plain: Paint = (_, text) => text;
+const coloured: Paint = (tone, text) => styleText(STYLES[tone], text, { validateStream: false });
+
+const CLEAR_SCREEN = '\u001b[H\u001b[2J';
+
+/** The terminal, or whatever standard output and standard error are. */
+export function standardOutput(environment = process.env): Output {
+  const { stdin, stdout, stderr } = process;
+  const isTerminal = stdout.isTTY;
+  const isColoured = isTerminal && (environment['NO_COLOR'] ?? '') === '';
+  return {
+    isTerminal,
+    print: (text) => void stdout.write(`${text}\n`),
+    note: (text) => void stderr.write(`${text}\n`),
+    write: (bytes) => void stdout.write(bytes),
+    redraw: (text) => void stdout.write(`${CLEAR_SCREEN}${text}\n`),
+    ask: async (question) => {
+      if (!stdin.isTTY) return null;
+      const prompt = createInterface({ input: stdin, output: stderr });
+      try {
+        return await prompt.question(question);
+      } finally {
+        prompt.close();
+      }
+    },
+    paint: isColoured ? coloured : plain,
+  };
+}
+
+/** Width of a table in which `wide` columns are folded. */
+const WIDTH_MAX = 80;
+const GAP = 2;
+
+/** Columns without borders; the column `wide` is folded so that a line has at most 80 characters. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  wide: number | null = null,
+): string {
+  const widths = head.map(
+    (title, column) =>
+      Math.max(title.length, ...rows.map((row) => printedLength(row[column] ?? ''))) + GAP,
+  );
+  if (wide !== null) widths[wide] = foldedWidth(widths, wide, head[wide]?.length ?? 0);
+  const drawn = new Table({
+    head: [...head],
+    colWidths: widths,
+    wordWrap: true,
+    chars: NO_BORDERS,
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': GAP },
+  });
+  drawn.push(...rows.map((row) => [...row]));
+  return drawn
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+function foldedWidth(widths: readonly number[], wide: number, least: number): number {
+  const others = widths.reduce((sum, width, column) => (column === wide ? sum : sum + width), 0);
+  const own = widths[wide] ?? 0;
+  return Math.min(own, Math.max(least + GAP, WIDTH_MAX + GAP - others));
+}
+
+// eslint-disable-next-line no-control-regex -- colours are control characters
+const COLOUR = /\u001b\[\d+m/g;
+const printedLength = (text: string): number => text.replaceAll(COLOUR, '').length;
+
+const NO_BORDERS = Object.fromEntries(
+  ['top', 'bottom', 'left', 'right'].flatMap((side) => [
+    [side, ''],
+    [`${side}-mid`, ''],
+    [`${side}-left`, ''],
+    [`${side}-right`, ''],
+  ]),
+) as Record<string, string>;
+Object.assign(NO_BORDERS, { mid: '', 'mid-mid': '', middle: '' });
+
+/** As `-o json` prints it. */
+export const json = (value: unknown): string => JSON.stringify(value, null, 2);
+
+/** Breaks a sentence into lines of at most 80 characters, each indented. */
+export function fold(text: string, indent: number): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && printedLength(longer) > WIDTH_MAX - indent) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines.map((line) => ' '.repeat(indent) + line).join('\n');
+}
