@@ -63,7 +63,7 @@ function gapOf(lines: readonly ForecastLine[], { state, record }: Situation): st
 
 function switchoverGap(last: LastChange | null | undefined): string {
   const gapMs = last?.kind === 'switchover' ? last.writeGapMs : null;
-  return gapMs === null || gapMs === undefined
+  return gapMs == null
     ? SWITCHOVER_GAP
     : `about ${Math.round(gapMs)} ms, as the last time (no transaction is lost)`;
 }

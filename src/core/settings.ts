@@ -78,18 +78,6 @@ export function ownedParameters(machine: Machine, user: Parameters): Parameters 
   };
 }
 
-/** Names that a spec may not set. */
-export const OWNED_PARAMETER_NAMES: readonly string[] = [
-  ...Object.keys(
-    ownedParameters(
-      { server: '', majorVersion: 17, port: 0, socketDirectory: '', passfile: '', volumeBytes: 0 },
-      {},
-    ),
-  ).filter((name) => name !== 'wal_level'),
-  ...['config_file', 'data_directory', 'hba_file', 'ident_file', 'external_pid_file'],
-  ...['primary_conninfo', 'primary_slot_name', 'promote_trigger_file'],
-].toSorted();
-
 const GENERATED = '# Written by pgswarm from the spec. Changes made here are lost.';
 
 /** `postgresql.conf`: nothing but the two generated files. */

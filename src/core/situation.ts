@@ -111,35 +111,55 @@ function desiredFor(
 }
 
 function serverView(situation: Situation, spec: ServerSpec, swarm: SwarmSeen | null): ServerView {
-  const { observation, nowMs } = situation;
-  const seen = observation.reports[spec.name];
-  const report =
-    seen !== undefined && nowMs - seen.seenAtMs <= REPORT_AGE_MAX_MS ? seen.report : null;
-  const postgres = report?.postgres;
-  const node = swarm === null ? null : resolveNode(spec.node, swarm.nodes);
-  const nodeId = node !== null && 'nodeId' in node ? node.nodeId : null;
-  const service =
-    swarm?.services.find(({ name }) => name === serviceNameOf(situation, spec)) ?? null;
-  const tasks = swarm?.tasks.filter((task) => task.service === service?.name) ?? [];
   return {
     name: spec.name,
     spec,
-    nodeId,
-    nodeName: swarm?.nodes.find(({ id }) => id === nodeId)?.hostname ?? null,
-    nodeProblem: node !== null && 'problem' in node ? node.problem : null,
+    ...whatItReports(situation, spec.name),
+    ...whereItIs(spec, swarm),
+    ...howItRuns(serviceName(situation.record.spec.cluster, spec.name), swarm),
+  };
+}
+
+function whatItReports(
+  { observation, nowMs }: Situation,
+  server: string,
+): Pick<ServerView, 'report' | 'lastSeenMs' | 'volume' | 'asPrimary' | 'asStandby'> {
+  const seen = observation.reports[server];
+  const isFresh = seen !== undefined && nowMs - seen.seenAtMs <= REPORT_AGE_MAX_MS;
+  const report = isFresh ? seen.report : null;
+  const postgres = report?.postgres;
+  return {
     report,
     lastSeenMs: seen?.seenAtMs ?? null,
     volume: report?.volume ?? null,
     asPrimary: postgres?.state === 'primary' ? postgres : null,
     asStandby: postgres?.state === 'standby' ? postgres : null,
-    service,
-    task: newest(tasks),
-    taskError: taskErrorOf(tasks),
   };
 }
 
-function serviceNameOf(situation: Situation, server: ServerSpec): string {
-  return serviceName(situation.record.spec.cluster, server.name);
+function whereItIs(
+  spec: ServerSpec,
+  swarm: SwarmSeen | null,
+): Pick<ServerView, 'nodeId' | 'nodeName' | 'nodeProblem'> {
+  if (swarm === null) return { nodeId: null, nodeName: null, nodeProblem: null };
+  const resolved = resolveNode(spec.node, swarm.nodes);
+  if ('problem' in resolved) {
+    return { nodeId: null, nodeName: null, nodeProblem: resolved.problem };
+  }
+  const node = swarm.nodes.find(({ id }) => id === resolved.nodeId);
+  return { nodeId: resolved.nodeId, nodeName: node?.hostname ?? null, nodeProblem: null };
+}
+
+function howItRuns(
+  service: string,
+  swarm: SwarmSeen | null,
+): Pick<ServerView, 'service' | 'task' | 'taskError'> {
+  const tasks = swarm?.tasks.filter((task) => task.service === service) ?? [];
+  return {
+    service: swarm?.services.find(({ name }) => name === service) ?? null,
+    task: newest(tasks),
+    taskError: taskErrorOf(tasks),
+  };
 }
 
 function newest(tasks: readonly TaskSeen[]): TaskSeen | null {

@@ -125,23 +125,43 @@ function conditionsOf(decision: Decision, { specRefusal, failure }: Troubles): C
 }
 
 function serverStatus(view: View, server: ServerView): ServerStatus {
-  const { asPrimary, asStandby } = server;
-  const node = view.swarm?.nodes.find(({ id }) => id === server.nodeId);
-  const current = view.primary?.asPrimary?.lsn ?? null;
   return {
     name: server.name,
     node: server.nodeName,
-    address: node === undefined ? null : `${node.address}:${String(server.spec.port)}`,
-    role: asPrimary !== null ? 'primary' : asStandby !== null ? 'standby' : null,
+    address: addressOf(view, server),
+    role: roleOf(server),
     state: stateOf(view, server),
-    timeline: asPrimary?.timeline ?? asStandby?.timeline ?? null,
-    receivedLsn: asStandby?.receivedLsn ?? asPrimary?.lsn ?? null,
-    replayedLsn: asStandby?.replayedLsn ?? asPrimary?.lsn ?? null,
-    lagBytes:
-      asStandby === null || current === null ? null : lagBytes(current, asStandby.replayedLsn),
+    ...positionsOf(view, server),
     archive: { lastArchivedWal: null, failedSince: null },
     ...eligibility(view, server),
   };
+}
+
+function addressOf(view: View, { nodeId, spec }: ServerView): string | null {
+  const node = view.swarm?.nodes.find(({ id }) => id === nodeId);
+  return node === undefined ? null : `${node.address}:${String(spec.port)}`;
+}
+
+function roleOf({ asPrimary, asStandby }: ServerView): ServerStatus['role'] {
+  if (asPrimary !== null) return 'primary';
+  return asStandby === null ? null : 'standby';
+}
+
+function positionsOf(
+  view: View,
+  { asPrimary, asStandby }: ServerView,
+): Pick<ServerStatus, 'timeline' | 'receivedLsn' | 'replayedLsn' | 'lagBytes'> {
+  if (asPrimary !== null) {
+    const { timeline, lsn } = asPrimary;
+    return { timeline, receivedLsn: lsn, replayedLsn: lsn, lagBytes: null };
+  }
+  if (asStandby === null) {
+    return { timeline: null, receivedLsn: null, replayedLsn: null, lagBytes: null };
+  }
+  const { timeline, receivedLsn, replayedLsn } = asStandby;
+  const current = view.primary?.asPrimary?.lsn ?? null;
+  const lag = current === null ? null : lagBytes(current, replayedLsn);
+  return { timeline, receivedLsn, replayedLsn, lagBytes: lag };
 }
 
 function stateOf(view: View, server: ServerView): string {

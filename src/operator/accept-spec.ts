@@ -1,7 +1,7 @@
 /** The one door into the store for a spec, for `pgswarm apply` and for watched files alike. */
 import { isDeepStrictEqual } from 'node:util';
 import { OperatingError } from '../core/errors';
-import { specRecordName } from '../core/names';
+import { CLUSTER_LABEL, specRecordName } from '../core/names';
 import { type Spec, type SpecRecord, type SpecSource } from '../core/spec';
 import { type Store, type StoredRecord } from './ports';
 
@@ -43,7 +43,9 @@ async function offerOnce(store: Store, offer: SpecOffer): Promise<Acceptance> {
   const { cluster } = offer.spec;
   const present = await store.read<SpecRecord>(specRecordName(cluster));
   if (present === null) {
-    await store.create(specRecordName(cluster), recordOf(offer, 1, []), { cluster });
+    await store.create(specRecordName(cluster), recordOf(offer, 1, []), {
+      [CLUSTER_LABEL]: cluster,
+    });
     return { outcome: 'created', generation: 1 };
   }
   const { generation, appliedDigests, deletion } = present.value;

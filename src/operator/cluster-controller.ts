@@ -15,7 +15,7 @@ import { type ClusterState } from '../core/state';
 import { statusOf, type Condition, type Status } from '../core/status';
 import { describe, type Step } from '../core/steps';
 import { takenOver } from '../core/transitions';
-import { specRecordName, stateRecordName } from '../core/names';
+import { CLUSTER_LABEL, specRecordName, stateRecordName } from '../core/names';
 import { type Log } from '../adapters/log';
 import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
 import { GapClock } from './gap-clock';
@@ -231,18 +231,27 @@ export class ClusterController implements ClusterLoop {
   // ── effects ──────────────────────────────────────────────────────────────────────────────
 
   async #applyStep(step: Step): Promise<void> {
-    if (step.kind === 'record') return await this.#write(step.next);
-    if (step.kind === 'forget') return await this.#forget();
-    await this.#ports.swarm.apply(step);
-    if (step.kind === 'remove-volumes') this.#volumesRemoved.add(step.server);
-    this.#isSwarmStale = true;
+    switch (step.kind) {
+      case 'record':
+        await this.#write(step.next);
+        return;
+      case 'forget':
+        await this.#forget();
+        return;
+      default:
+        await this.#ports.swarm.apply(step);
+        this.#isSwarmStale = true;
+        if (step.kind === 'remove-volumes') this.#volumesRemoved.add(step.server);
+    }
   }
 
   async #write(next: ClusterState): Promise<void> {
     const { store } = this.#ports;
     this.#state =
       this.#state === null
-        ? await store.create(stateRecordName(this.cluster), next, { cluster: this.cluster })
+        ? await store.create(stateRecordName(this.cluster), next, {
+          [CLUSTER_LABEL]: this.cluster,
+        })
         : await store.update(this.#state, next);
     this.#noteState();
   }

@@ -53,31 +53,41 @@ function kept(view: View): Kept | null {
 }
 
 function keptObstacle(view: View, tags: readonly VolumeTag[]): string | null {
-  const stray = view.servers.find((server) => {
+  return strayVolume(view) ?? differentClusters(tags) ?? laterData(view, tags);
+}
+
+/** A volume with the tag of another server has no business here. */
+function strayVolume(view: View): string | null {
+  for (const server of view.servers) {
     const tag = tagOf(server);
-    return tag !== null && (tag.cluster !== view.spec.cluster || tag.server !== server.name);
-  });
-  if (stray !== undefined) {
-    const tag = tagOf(stray);
-    return `the data volume of ${stray.name} belongs to server ${tag?.server ?? ''} of cluster ${tag?.cluster ?? ''}; put the right volume back`;
+    if (tag === null || (tag.cluster === view.spec.cluster && tag.server === server.name)) continue;
+    return `the data volume of ${server.name} belongs to server ${tag.server} of cluster ${tag.cluster}; put the right volume back`;
   }
+  return null;
+}
+
+function differentClusters(tags: readonly VolumeTag[]): string | null {
   const identifiers = new Set(tags.map(({ systemIdentifier }) => systemIdentifier));
-  if (identifiers.size > 1) {
-    const held = tags.map((tag) => `${tag.server} holds ${tag.systemIdentifier}`).join(', ');
-    return `the volumes hold different database clusters (${held}); remove the volume that is not wanted`;
-  }
-  const declared = view.servers.find(({ name }) => name === view.spec.primary);
+  if (identifiers.size === 1) return null;
+  const held = tags.map((tag) => `${tag.server} holds ${tag.systemIdentifier}`).join(', ');
+  return `the volumes hold different database clusters (${held}); remove the volume that is not wanted`;
+}
+
+/** The declared primary must be the server whose data goes furthest. */
+function laterData(view: View, tags: readonly VolumeTag[]): string | null {
+  const { primary } = view.spec;
+  const declared = view.servers.find(({ name }) => name === primary);
   const own = declared === undefined || tagOf(declared) === null ? null : positionOf(declared);
-  const other = tags.find(({ server }) => server !== view.spec.primary)?.server ?? '';
   if (own === null) {
-    return `the volume of the declared primary ${view.spec.primary} holds no data, but that of ${other} does; declare ${other} as primary`;
+    const other = tags.find(({ server }) => server !== primary)?.server ?? '';
+    return `the volume of the declared primary ${primary} holds no data, but that of ${other} does; declare ${other} as primary`;
   }
   for (const server of view.servers) {
     if (server === declared || tagOf(server) === null) continue;
     const position = positionOf(server);
     if (position === null) return `it is not known yet how far the data of ${server.name} goes`;
     if (isAhead(position, own)) {
-      return `${server.name} has later data (timeline ${position.timeline}, ${position.lsn}) than the declared primary ${view.spec.primary} (timeline ${own.timeline}, ${own.lsn}); declare ${server.name} as primary, and change back when both run`;
+      return `${server.name} has later data (timeline ${position.timeline}, ${position.lsn}) than the declared primary ${primary} (timeline ${own.timeline}, ${own.lsn}); declare ${server.name} as primary, and change back when both run`;
     }
   }
   return null;

@@ -294,7 +294,7 @@ interface Request {
 function requested(view: View): Request | null {
   const { state, spec } = view;
   if (state.primary === null || state.change !== null || state.primary === spec.primary)
-    return null;
+    {return null;}
   const target = view.servers.find(({ name }) => name === spec.primary);
   return target === undefined ? null : { target, obstacle: obstacleOf(view, target) };
 }
