@@ -78,6 +78,14 @@ export function ownedParameters(machine: Machine, user: Parameters): Parameters 
   };
 }
 
+/** Every name that `ownedParameters` may set: a spec that sets one of them is refused. */
+export const OWNED_PARAMETER_NAMES: readonly string[] = Object.keys(
+  ownedParameters(
+    { server: '', majorVersion: 17, port: 0, socketDirectory: '', passfile: '', volumeBytes: 0 },
+    {},
+  ),
+).filter((name) => name !== 'wal_level');
+
 const GENERATED = '# Written by pgswarm from the spec. Changes made here are lost.';
 
 /** `postgresql.conf`: nothing but the two generated files. */

@@ -1,0 +1,72 @@
+/** What a data directory that does not run says of itself. */
+import { join } from 'node:path';
+import { OperatingError } from '../../core/errors';
+import { compareLsn, type Lsn } from '../../core/lsn';
+import { type ControlData } from '../../core/protocol';
+import { runProgram } from './programs';
+import { recordEnd } from './wal-record';
+
+const LABELS = {
+  systemIdentifier: 'Database system identifier',
+  clusterState: 'Database cluster state',
+  checkpointLsn: 'Latest checkpoint location',
+  redoLsn: "Latest checkpoint's REDO location",
+  timeline: "Latest checkpoint's TimeLineID",
+  minRecoveryLsn: 'Minimum recovery ending location',
+  segmentBytes: 'Bytes per WAL segment',
+} as const;
+
+export type ControlFields = Readonly<Record<keyof typeof LABELS, string>>;
+
+/** The fields of pg_controldata's output (run with English messages) that pgswarm needs. */
+export function parseControlData(text: string): ControlFields {
+  const values = new Map(
+    text.split('\n').map((line) => {
+      const at = line.indexOf(':');
+      return [line.slice(0, at), line.slice(at + 1).trim()];
+    }),
+  );
+  const fields = Object.entries(LABELS).map(([field, label]) => {
+    const value = values.get(label);
+    if (value === undefined) {
+      throw new OperatingError(
+        'refused',
+        'ControlDataUnknown',
+        `pg_controldata says no "${label}"`,
+      );
+    }
+    return [field, value];
+  });
+  return Object.fromEntries(fields) as ControlFields;
+}
+
+/**
+ * Control data with `endLsn`. After the clean stop of a primary the shutdown checkpoint is the
+ * last record, and its end is exactly what `pg_last_wal_replay_lsn()` of a standby says once it has
+ * replayed it. After the stop of a standby it is where its replay was. After a crash it is only the
+ * least that is known: the WAL may go on.
+ */
+export async function readControlData(
+  dataDirectory: string,
+  binDirectory: string,
+): Promise<ControlData> {
+  const fields = parseControlData(
+    await runProgram('pg_controldata', ['-D', dataDirectory], { binDirectory }),
+  );
+  const { systemIdentifier, clusterState, checkpointLsn } = fields;
+  const timeline = Number(fields.timeline);
+  const checkpointEnd = await recordEnd(
+    join(dataDirectory, 'pg_wal'),
+    { timeline, segmentBytes: Number(fields.segmentBytes) },
+    checkpointLsn,
+  );
+  return {
+    systemIdentifier,
+    timeline,
+    clusterState,
+    checkpointLsn: fields.redoLsn,
+    endLsn: furthest(checkpointEnd ?? checkpointLsn, fields.minRecoveryLsn),
+  };
+}
+
+const furthest = (a: Lsn, b: Lsn): Lsn => (compareLsn(a, b) >= 0 ? a : b);

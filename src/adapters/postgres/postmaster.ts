@@ -1,0 +1,96 @@
+/**
+ * One run of the postmaster, as a direct child: no pg_ctl, whose waits poll every 100 ms. Signals
+ * and their meaning: manual, "Shutting Down the Server".
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type LogEntry } from './log-line';
+import { LogReader } from './log-reader';
+import { killProcessesIn } from './processes';
+import { programEnvironment, programPath } from './programs';
+
+export interface PostmasterOptions {
+  readonly directory: string;
+  readonly binDirectory: string;
+  readonly onLog: (entry: LogEntry) => void;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A start is looked for this often: fast at first, then ever more rarely, as in crash recovery. */
+const READY_POLL_MS = 3;
+const READY_POLL_MAX_MS = 100;
+const READY_POLL_GROWTH = 1.02;
+/** Line of `postmaster.pid` that holds the status (utils/pidfile.h, `LOCK_FILE_LINE_PM_STATUS`). */
+const STATUS_LINE = 8;
+
+export class Postmaster {
+  readonly #child: ChildProcess;
+  readonly #directory: string;
+  /** Resolves when it has exited and every process of it is gone. */
+  readonly exited: Promise<Exit>;
+  #exit: Exit | null = null;
+
+  constructor(options: PostmasterOptions) {
+    const { directory, binDirectory } = options;
+    this.#directory = directory;
+    this.#child = spawn(programPath(binDirectory, 'postgres'), ['-D', directory], {
+      // A terminal's Ctrl-C reaches the instance manager alone, which then stops PostgreSQL itself.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: programEnvironment(),
+    });
+    const reader = new LogReader(options.onLog);
+    if (this.#child.stdout !== null) reader.follow(this.#child.stdout);
+    if (this.#child.stderr !== null) reader.follow(this.#child.stderr);
+    this.exited = this.#watchExit(reader);
+  }
+
+  get hasExited(): boolean {
+    return this.#exit !== null;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.hasExited) this.#child.kill(signal);
+  }
+
+  /** True when connections are accepted; false when it has exited before. */
+  async ready(): Promise<boolean> {
+    for (let pollMs = READY_POLL_MS; !this.hasExited;) {
+      if (await this.#saysReady()) return true;
+      await sleep(pollMs);
+      pollMs = Math.min(pollMs * READY_POLL_GROWTH, READY_POLL_MAX_MS);
+    }
+    return false;
+  }
+
+  /** Kills every process; nothing can be acknowledged after this has returned. */
+  async kill(): Promise<void> {
+    await killProcessesIn(this.#directory, this.#child.pid ?? null);
+    await this.exited;
+  }
+
+  async #saysReady(): Promise<boolean> {
+    const text = await readFile(join(this.#directory, 'postmaster.pid'), 'utf8').catch(() => '');
+    const lines = text.split('\n');
+    if (lines[0] !== String(this.#child.pid)) return false;
+    return lines[STATUS_LINE - 1]?.trim() === 'ready';
+  }
+
+  async #watchExit(reader: LogReader): Promise<Exit> {
+    const exit = await new Promise<Exit>((resolve) => {
+      this.#child.on('error', () => resolve({ code: null, signal: null }));
+      this.#child.on('exit', (code, signal) => resolve({ code, signal }));
+    });
+    // After an orderly stop no process is left; after anything else backends may still work.
+    if (exit.code !== 0) await killProcessesIn(this.#directory, null);
+    reader.flush();
+    this.#exit = exit;
+    return exit;
+  }
+}

@@ -1,0 +1,68 @@
+/** Runs PostgreSQL's own programs: initdb, pg_basebackup, pg_controldata. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { OperatingError } from '../../core/errors';
+
+export interface ProgramOptions {
+  /** Directory of PostgreSQL's programs; empty: found in PATH. */
+  readonly binDirectory: string;
+  /** Ends the program and what it has started. */
+  readonly signal?: AbortSignal;
+  /** Called with each line of standard error; progress ends with a carriage return. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** More of a failed program's output helps nobody. */
+const LINES_KEPT = 20;
+
+export const programPath = (binDirectory: string, name: string): string =>
+  binDirectory === '' ? name : join(binDirectory, name);
+
+/** Messages in English, so that they can be understood; nothing inherited that libpq would read. */
+export function programEnvironment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(PG[A-Z]|LC_|LANG)/.test(name),
+  );
+  return { ...Object.fromEntries(inherited), LC_ALL: 'C.UTF-8', TZ: 'UTC' };
+}
+
+/** Standard output of a program that ended well; throws `ProgramFailed` with its last words. */
+export async function runProgram(
+  name: string,
+  programArguments: readonly string[],
+  options: ProgramOptions,
+): Promise<string> {
+  const child = spawn(programPath(options.binDirectory, name), programArguments, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: programEnvironment(),
+    detached: true,
+  });
+  // The whole group: pg_basebackup streams WAL, and initdb runs postgres, in processes of their own.
+  const end = (): void => {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  };
+  options.signal?.addEventListener('abort', end, { once: true });
+  const output: Buffer[] = [];
+  const lines: string[] = [];
+  child.stdout.on('data', (part: Buffer) => output.push(part));
+  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    for (const line of part.split(/[\r\n]+/).filter((each) => each.trim() !== '')) {
+      options.onLine?.(line);
+      lines.push(line);
+      if (lines.length > LINES_KEPT) lines.shift();
+    }
+  });
+  const status = await new Promise<number | string>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  }).finally(() => options.signal?.removeEventListener('abort', end));
+  options.signal?.throwIfAborted();
+  if (status !== 0) {
+    throw new OperatingError(
+      'transient',
+      'ProgramFailed',
+      lines.join('\n') || `${name}: ${status}`,
+    );
+  }
+  return Buffer.concat(output).toString('utf8');
+}

@@ -1,0 +1,70 @@
+/** Every statement that pgswarm runs on its own server. */
+import { REPLICATION_ROLE } from '../../core/names';
+
+/** Clones stream under this name, not under their server's: they are no standbys yet. */
+export const CLONE_APPLICATION_NAME = 'pgswarm clone';
+
+/** CASE keeps the functions of the other role from being called: they would raise an error. */
+export const OBSERVE = `
+with role as materialized (select pg_is_in_recovery() as is_standby)
+select
+  is_standby,
+  (select system_identifier::text from pg_control_system()) as system_identifier,
+  case when is_standby then
+    greatest(
+      (select timeline_id from pg_control_checkpoint()),
+      (select min_recovery_end_timeline from pg_control_recovery()),
+      (select received_tli from pg_stat_get_wal_receiver()))
+  else
+    -- The checkpoint's timeline is still the old one right after a promotion.
+    ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int
+  end as timeline,
+  case when not is_standby then pg_current_wal_flush_lsn()::text end as lsn,
+  -- What was replayed is in this server's WAL too; a restarted receiver starts at its segment.
+  case when is_standby then
+    greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text
+  end as received_lsn,
+  case when is_standby then pg_last_wal_replay_lsn()::text end as replayed_lsn,
+  (select json_build_object('status', status, 'host', sender_host)
+     from pg_stat_get_wal_receiver() where status is not null) as receiver,
+  (select coalesce(json_agg(json_build_object(
+       'server', application_name, 'state', state, 'sentLsn', sent_lsn,
+       'flushedLsn', flush_lsn, 'replayedLsn', replay_lsn) order by application_name), '[]')
+     from pg_stat_replication
+    where usename = '${REPLICATION_ROLE}' and application_name <> '${CLONE_APPLICATION_NAME}') as standbys
+from role`;
+
+export const OBSERVE_RARELY = `
+select
+  (select coalesce(json_agg(name order by name), '[]') from pg_settings where pending_restart)
+    as pending_restart,
+  (select coalesce(json_agg(json_build_object(
+       'name', slot_name, 'active', active, 'lost', wal_status = 'lost') order by slot_name), '[]')
+     from pg_replication_slots
+    where slot_type = 'physical' and not temporary and starts_with(slot_name, 'pgswarm_')) as slots`;
+
+export const IS_STANDBY = 'select pg_is_in_recovery() as is_standby';
+/** Without waiting: the wait of pg_promote polls every 100 ms. */
+export const PROMOTE = 'select pg_promote(false)';
+export const CHECKPOINT = 'checkpoint';
+
+/** Reserves WAL at once, so that a clone can start from it. */
+export const CREATE_SLOT = `
+select pg_create_physical_replication_slot($1, true)
+ where not exists (select from pg_replication_slots where slot_name = $1)`;
+export const DROP_SLOT = `
+select pg_drop_replication_slot(slot_name)
+  from pg_replication_slots where slot_name = $1 and not active`;
+
+export const ROLE = `
+select rolpassword, rolcanlogin, rolreplication from pg_authid where rolname = $1`;
+export const DATABASE_OWNER = `
+select pg_get_userbyid(datdba) as owner from pg_database where datname = $1`;
+/** What pg_rewind needs of its source (manual: "pg_rewind", Notes). */
+export const REWIND_FUNCTIONS = [
+  'pg_ls_dir(text, boolean, boolean)',
+  'pg_stat_file(text, boolean)',
+  'pg_read_binary_file(text)',
+  'pg_read_binary_file(text, bigint, bigint, boolean)',
+] as const;
+export const MAY_EXECUTE = 'select has_function_privilege($1, $2, $3) as granted';

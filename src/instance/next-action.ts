@@ -1,0 +1,195 @@
+/**
+ * What an instance does next: one action, from what it was told and what it sees of itself. Pure
+ * and level-driven: the same facts give the same action, whatever happened before, so a lost,
+ * repeated or late assignment does no harm.
+ *
+ * Kept here: nothing is ever started in an empty or foreign volume; a former primary starts only
+ * when it is told its role; a data directory with `standby.signal` becomes primary only by a
+ * promotion, which begins a new timeline.
+ */
+import { slotChanges } from '../adapters/postgres/slots';
+import { type SlotSeen } from '../adapters/postgres/observe';
+import {
+  type PostgresReport,
+  type Problem,
+  type Task,
+  type Upstream,
+  type VolumeReport,
+  type VolumeTag,
+} from '../core/protocol';
+
+export type Action =
+  | { readonly kind: 'initialise'; readonly volumeId: string }
+  | { readonly kind: 'clone'; readonly volumeId: string; readonly from: Upstream }
+  | { readonly kind: 'start-primary' }
+  /** No upstream: the one that was configured last. */
+  | { readonly kind: 'start-standby'; readonly upstream: Upstream | null }
+  | { readonly kind: 'promote' }
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'follow'; readonly upstream: Upstream }
+  | { readonly kind: 'reconfigure' }
+  | { readonly kind: 'ensure-roles' }
+  | { readonly kind: 'ensure-slots'; readonly slots: readonly string[] }
+  | { readonly kind: 'checkpoint'; readonly changeId: string };
+
+export interface LocalFacts {
+  /** null until the first assignment of this boot. */
+  readonly task: Task | null;
+  readonly volume: VolumeReport;
+  readonly postgres: PostgresReport;
+  /** The upstream written by this boot; null when unknown. */
+  readonly upstream: Upstream | null;
+  /** The server has been told the settings of the present assignment. */
+  readonly hasSettings: boolean;
+  /** The roles have been looked at since the server became primary. */
+  readonly hasRoles: boolean;
+  /** null until seen. */
+  readonly slots: readonly SlotSeen[] | null;
+  readonly checkpointedFor: string | null;
+}
+
+export interface Decision {
+  readonly action: Action | null;
+  /** Why the task cannot be done; null when it is done, under way, or about to be. */
+  readonly problem: Problem | null;
+}
+
+/** The next action; those whose kind has just failed are held back, and do not hold up others. */
+export function nextAction(facts: LocalFacts, heldBack: readonly Action['kind'][]): Decision {
+  const problem = obstacle(facts);
+  if (problem !== null) return { action: null, problem };
+  const action = actionsWanted(facts).find(({ kind }) => !heldBack.includes(kind)) ?? null;
+  return { action, problem: null };
+}
+
+/** Whether an action that is under way is not wanted any more, and may be broken off. */
+export function isSuperseded(action: Action, task: Task): boolean {
+  if (task.kind === 'wait') return false;
+  switch (action.kind) {
+    case 'initialise':
+    case 'clone':
+      return task.kind !== action.kind || task.volumeId !== action.volumeId;
+    case 'start-primary':
+      return task.kind !== 'primary';
+    case 'start-standby':
+      return true;
+    case 'checkpoint':
+      return task.kind !== 'primary' || task.checkpointFor !== action.changeId;
+    default:
+      // The others are bounded and short; half done, they would only have to be done again.
+      return false;
+  }
+}
+
+function obstacle({ task, volume }: LocalFacts): Problem | null {
+  if (task === null || task.kind === 'wait' || task.kind === 'stop') return null;
+  if (volume.kind === 'foreign' || volume.kind === 'unusable') {
+    const message = `the data volume cannot be used: ${volume.detail}`;
+    return { reason: volume.kind === 'foreign' ? 'VolumeForeign' : 'VolumeUnusable', message };
+  }
+  if (task.kind === 'initialise' || task.kind === 'clone') return null;
+  if (volume.kind === 'tagged') {
+    return task.kind === 'standby' ? foreignUpstream(volume.tag, task.upstream) : null;
+  }
+  const message = `to run as ${task.kind}, but the data volume is empty`;
+  return { reason: 'VolumeEmpty', message };
+}
+
+function foreignUpstream({ systemIdentifier }: VolumeTag, upstream: Upstream): Problem | null {
+  if (systemIdentifier === upstream.systemIdentifier) return null;
+  const message =
+    `this data directory has the system identifier ${systemIdentifier}, the upstream ` +
+    `${upstream.server} has ${upstream.systemIdentifier}: it cannot be its standby`;
+  return { reason: 'UpstreamForeign', message };
+}
+
+/** Most urgent first. */
+function actionsWanted(facts: LocalFacts): readonly Action[] {
+  const { task, volume } = facts;
+  if (task === null) return firstContact(facts);
+  switch (task.kind) {
+    case 'wait':
+      return [];
+    case 'initialise':
+      return volume.kind === 'empty' ? [{ kind: 'initialise', volumeId: task.volumeId }] : [];
+    case 'clone':
+      return volume.kind === 'empty'
+        ? [{ kind: 'clone', volumeId: task.volumeId, from: task.from }]
+        : [];
+    case 'primary':
+      return asPrimary(facts, task);
+    case 'standby':
+      return asStandby(facts, task.upstream);
+    case 'stop':
+      return isRunning(facts.postgres) ? [{ kind: 'stop' }] : [];
+  }
+}
+
+/** Without an assignment a standby serves reads; a former primary might be one too many. */
+function firstContact({ volume, postgres }: LocalFacts): readonly Action[] {
+  const isStandby = postgres.state === 'stopped' && postgres.standbySignal;
+  return volume.kind === 'tagged' && isStandby ? [{ kind: 'start-standby', upstream: null }] : [];
+}
+
+function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>): readonly Action[] {
+  const { postgres } = facts;
+  switch (postgres.state) {
+    case 'stopped':
+      return postgres.standbySignal
+        ? [{ kind: 'start-standby', upstream: null }]
+        : [{ kind: 'start-primary' }];
+    case 'standby':
+      return [{ kind: 'promote' }];
+    case 'primary':
+      return [
+        ...checkpoint(facts, task.checkpointFor),
+        ...(facts.hasRoles ? [] : [{ kind: 'ensure-roles' } as const]),
+        ...slots(facts, task.slots),
+        ...settings(facts),
+      ];
+    case 'starting':
+    case 'stopping':
+    case 'unknown':
+      return [];
+  }
+}
+
+function asStandby(facts: LocalFacts, upstream: Upstream): readonly Action[] {
+  switch (facts.postgres.state) {
+    case 'stopped':
+      return [{ kind: 'start-standby', upstream }];
+    case 'primary':
+      return [{ kind: 'stop' }];
+    case 'standby':
+      return [...following(facts, upstream), ...settings(facts), ...slots(facts, [])];
+    case 'starting':
+      return following(facts, upstream);
+    case 'stopping':
+    case 'unknown':
+      return [];
+  }
+}
+
+function checkpoint({ checkpointedFor }: LocalFacts, changeId: string | null): readonly Action[] {
+  return changeId === null || changeId === checkpointedFor
+    ? []
+    : [{ kind: 'checkpoint', changeId }];
+}
+
+function slots({ slots: seen }: LocalFacts, wanted: readonly string[]): readonly Action[] {
+  if (seen === null) return [];
+  const { create, drop } = slotChanges(wanted, seen);
+  return create.length + drop.length === 0 ? [] : [{ kind: 'ensure-slots', slots: wanted }];
+}
+
+const settings = ({ hasSettings }: LocalFacts): readonly Action[] =>
+  hasSettings ? [] : [{ kind: 'reconfigure' }];
+
+function following({ upstream: known }: LocalFacts, upstream: Upstream): readonly Action[] {
+  const isSame =
+    known?.host === upstream.host && known.port === upstream.port && known.slot === upstream.slot;
+  return isSame ? [] : [{ kind: 'follow', upstream }];
+}
+
+const isRunning = ({ state }: PostgresReport): boolean =>
+  state !== 'stopped' && state !== 'stopping';

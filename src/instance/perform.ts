@@ -1,0 +1,210 @@
+/** The actions themselves. Each is idempotent: it may have been half done before. */
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readControlData } from '../adapters/postgres/control-data';
+import { writeDurably } from '../adapters/postgres/durable-files';
+import { explainFailure } from '../adapters/postgres/failures';
+import { LocalConnection } from '../adapters/postgres/local-connection';
+import {
+  cloneDirectory,
+  initialiseDirectory,
+  majorVersion,
+  type FillOptions,
+} from '../adapters/postgres/new-data-directory';
+import { ensureRoles } from '../adapters/postgres/roles';
+import { ensureSlots } from '../adapters/postgres/slots';
+import { CHECKPOINT } from '../adapters/postgres/sql';
+import { prepareUpstream } from '../adapters/postgres/upstream-check';
+import { OperatingError } from '../core/errors';
+import { REPLICATION_ROLE } from '../core/names';
+import { type InstanceSettings, type Upstream } from '../core/protocol';
+import { type Machine } from '../core/settings';
+import { writeSettings, writeStandbySignal, writeUpstream } from './data-directory';
+import { type InstanceEnvironment, type Secrets } from './environment';
+import { type LocalPostgres } from './local-postgres';
+import { type LocalState } from './local-state';
+import { type Action } from './next-action';
+import { beginFilling, commitFilling, dataDirectory, openVolume } from './volume';
+
+export interface Performer {
+  readonly environment: InstanceEnvironment;
+  readonly secrets: Secrets;
+  readonly machine: Machine;
+  readonly postgres: LocalPostgres;
+  readonly state: LocalState;
+}
+
+/** A demotion that takes longer is not orderly any more; the switchover is given up long before. */
+const STOP_LIMITS = { fastMs: 30_000, immediateMs: 5000 };
+const CHECKPOINT_MAX_MS = 60 * 60_000;
+
+type Perform<Kind extends Action['kind']> = (
+  performer: Performer,
+  action: Extract<Action, { kind: Kind }>,
+  signal: AbortSignal,
+) => Promise<void>;
+
+const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
+  initialise: async (performer, { volumeId }, signal) =>
+    await fill(performer, volumeId, signal, initialiseDirectory),
+  clone,
+  'start-primary': async (performer, _, signal) => await start(performer, signal),
+  'start-standby': startStandby,
+  promote: async ({ postgres }) => await postgres.promote(),
+  stop: async ({ postgres }) => await postgres.stop(STOP_LIMITS),
+  follow: async (performer, { upstream }) => {
+    await configureUpstream(performer, upstream);
+    performer.postgres.reload();
+  },
+  reconfigure: async (performer) => {
+    await configure(performer);
+    performer.postgres.reload();
+  },
+  'ensure-roles': provideRoles,
+  'ensure-slots': async ({ postgres }, { slots }) => {
+    await ensureSlots(postgres.connection, slots, postgres.rare?.slots ?? []);
+    await postgres.observeNow();
+  },
+  checkpoint,
+};
+
+/** Returns when it is done; rejects with an AbortError when `signal` struck before. */
+export async function perform(
+  performer: Performer,
+  action: Action,
+  signal: AbortSignal,
+): Promise<void> {
+  // The compiler cannot see that the entry and the action are of the same kind.
+  await (PERFORM[action.kind] as Perform<Action['kind']>)(performer, action, signal);
+}
+
+/** What is known of the machine; writes the password file under the directory that dies with it. */
+export async function prepareMachine(
+  environment: InstanceEnvironment,
+  secrets: Secrets,
+): Promise<Machine> {
+  const { runDirectory, dataVolume } = environment;
+  const passfile = join(runDirectory, 'passfile');
+  await writeDurably(passfile, `*:*:*:${REPLICATION_ROLE}:${secrets.replication}\n`);
+  const volume = await statfs(dataVolume).catch(() => ({ blocks: 0, bsize: 0 }));
+  return {
+    server: environment.server,
+    majorVersion: await majorVersion(environment.binDirectory),
+    port: environment.postgresPort,
+    socketDirectory: runDirectory,
+    passfile,
+    volumeBytes: volume.blocks * volume.bsize,
+  };
+}
+
+async function clone(
+  performer: Performer,
+  { volumeId, from }: Extract<Action, { kind: 'clone' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { machine, secrets, state } = performer;
+  await prepareUpstream(from, secrets.replication).catch((error: unknown) => {
+    const attempted = `looking at ${from.server} (${from.host}:${from.port}) before cloning from it`;
+    throw explainFailure(error, { attempted, otherwise: 'CloneFailed' });
+  });
+  await fill(performer, volumeId, signal, async (options) => {
+    await cloneDirectory(from, options);
+    await writeUpstream(options.directory, from, machine);
+    await writeStandbySignal(options.directory);
+  });
+  state.set({ upstream: from });
+}
+
+/** Fills the empty volume; only the last step makes it anything but empty. */
+async function fill(
+  { environment, machine, postgres, state }: Performer,
+  volumeId: string,
+  signal: AbortSignal,
+  write: (options: FillOptions) => Promise<void>,
+): Promise<void> {
+  const { binDirectory, dataVolume, cluster, server } = environment;
+  const settings = settingsOf(state);
+  const onProgress = (busy: string): void => state.set({ busy });
+  try {
+    const directory = await beginFilling(dataVolume);
+    await write({ directory, machine, binDirectory, signal, onProgress });
+    await writeSettings(directory, settings, machine);
+    const { systemIdentifier } = await readControlData(directory, binDirectory);
+    signal.throwIfAborted();
+    await commitFilling(dataVolume, { cluster, server, systemIdentifier, volumeId });
+    await postgres.inspect();
+    state.set({ volume: await openVolume(dataVolume, { cluster, server }) });
+  } finally {
+    state.set({ busy: null });
+  }
+}
+
+async function startStandby(
+  performer: Performer,
+  { upstream }: Extract<Action, { kind: 'start-standby' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (upstream !== null) await configureUpstream(performer, upstream);
+  await writeStandbySignal(dataDirectory(performer.environment.dataVolume));
+  await start(performer, signal);
+}
+
+/** Without an assignment yet, a standby starts with the settings that it had before. */
+async function start(performer: Performer, signal: AbortSignal): Promise<void> {
+  const { postgres, state } = performer;
+  if (state.values.assignment !== null) await configure(performer);
+  state.set({ rolesEnsured: null });
+  await postgres.start(signal);
+}
+
+async function configure({ environment, machine, state }: Performer): Promise<void> {
+  const settings = settingsOf(state);
+  await writeSettings(dataDirectory(environment.dataVolume), settings, machine);
+  state.set({ settingsApplied: settings });
+}
+
+async function configureUpstream(
+  { environment, machine, state }: Performer,
+  upstream: Upstream,
+): Promise<void> {
+  await writeUpstream(dataDirectory(environment.dataVolume), upstream, machine);
+  state.set({ upstream });
+}
+
+async function provideRoles({ postgres, secrets, state }: Performer): Promise<void> {
+  const settings = settingsOf(state);
+  const { owner, database } = settings;
+  await ensureRoles(postgres.connection, { owner, database, passwords: secrets });
+  state.set({ rolesEnsured: settings });
+}
+
+/** On a connection of its own: a CHECKPOINT takes its time, and the server is observed meanwhile. */
+async function checkpoint(
+  { environment, machine, state }: Performer,
+  { changeId }: Extract<Action, { kind: 'checkpoint' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { socketDirectory, port } = machine;
+  const connection = new LocalConnection({ socketDirectory, port });
+  const breakOff = (): void => connection.close();
+  signal.addEventListener('abort', breakOff, { once: true });
+  try {
+    await connection.query(CHECKPOINT, { timeoutMs: CHECKPOINT_MAX_MS });
+    state.set({ checkpointedFor: changeId });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explainFailure(error, {
+      attempted: `CHECKPOINT on ${environment.server}`,
+      otherwise: 'CheckpointFailed',
+    });
+  } finally {
+    signal.removeEventListener('abort', breakOff);
+    connection.close();
+  }
+}
+
+function settingsOf(state: LocalState): InstanceSettings {
+  const settings = state.values.assignment?.settings;
+  if (settings !== undefined) return settings;
+  throw new OperatingError('stale', 'NoAssignment', 'there is no assignment yet');
+}
