@@ -1,19 +1,20 @@
 #!/usr/bin/env node
 /** The three entry points in one program. Each loads only what it needs: memory and time count. */
+import type * as Cli from './cli/main';
 import { messageOf } from './core/errors';
+import type * as InstanceManager from './instance/main';
+import type * as Operator from './operator/main';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- loaded when it is wanted, not before */
-const ENTRY_POINTS = {
-  operator: () => (require('./operator/main') as typeof import('./operator/main')).runOperator,
-  instance: () => (require('./instance/main') as typeof import('./instance/main')).runInstance,
-  cli: () => (require('./cli/main') as typeof import('./cli/main')).runCli,
-};
-/* eslint-enable @typescript-eslint/no-require-imports */
-
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv[0] === 'operator') return ENTRY_POINTS.operator()(process.env);
-  if (argv[0] === 'instance') return ENTRY_POINTS.instance()(process.env);
-  return ENTRY_POINTS.cli()([...argv]);
+  switch (argv[0] ?? '') {
+    case 'operator':
+      return (require('./operator/main') as typeof Operator).runOperator(process.env);
+    case 'instance':
+      return (require('./instance/main') as typeof InstanceManager).runInstance(process.env);
+    default:
+      return (require('./cli/main') as typeof Cli).runCli([...argv]);
+  }
 }
 
 main(process.argv.slice(2)).then(

@@ -1,5 +1,6 @@
 /** The one door into the store for a spec, for `pgswarm apply` and for watched files alike. */
 import { isDeepStrictEqual } from 'node:util';
+import { type OtherCluster } from '../core/checks';
 import { OperatingError } from '../core/errors';
 import { CLUSTER_LABEL, specRecordName } from '../core/names';
 import { type Spec, type SpecRecord, type SpecSource } from '../core/spec';
@@ -59,6 +60,16 @@ async function offerOnce(store: Store, offer: SpecOffer): Promise<Acceptance> {
   }
   await store.update(present, recordOf(offer, generation + 1, appliedDigests));
   return { outcome: 'changed', generation: generation + 1 };
+}
+
+/** Every cluster in the store, for the checks across clusters: the cluster itself included. */
+export async function otherClusters(store: Store): Promise<readonly OtherCluster[]> {
+  const records = await store.list();
+  return records.flatMap(({ name, value }) => {
+    if (!name.endsWith('.spec')) return [];
+    const { spec } = value as SpecRecord;
+    return [{ ...spec, subnet: spec.network.subnet }];
+  });
 }
 
 function recordOf(offer: SpecOffer, generation: number, digests: readonly string[]): SpecRecord {

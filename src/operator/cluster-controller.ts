@@ -250,8 +250,8 @@ export class ClusterController implements ClusterLoop {
     this.#state =
       this.#state === null
         ? await store.create(stateRecordName(this.cluster), next, {
-          [CLUSTER_LABEL]: this.cluster,
-        })
+            [CLUSTER_LABEL]: this.cluster,
+          })
         : await store.update(this.#state, next);
     this.#noteState();
   }

@@ -84,12 +84,22 @@ export class Operator {
   controller(cluster: string): ClusterController {
     const controller = this.#controllers.get(cluster);
     if (controller !== undefined) return controller;
-    const known = [...this.#controllers.keys()].join(', ') || 'none';
+    const known = this.clusters().join(', ') || 'none';
     throw new OperatingError(
       'refused',
       'UnknownCluster',
       `there is no cluster ${cluster}; known are: ${known}`,
     );
+  }
+
+  /** Names of the clusters that this operator leads, sorted. */
+  clusters(): readonly string[] {
+    return [...this.#controllers.keys()].toSorted();
+  }
+
+  /** A watched file about this cluster was refused (`null`: it is fine again). */
+  refuseSpec(cluster: string | null, message: string | null): void {
+    if (cluster !== null) this.#controllers.get(cluster)?.refuseSpec(message);
   }
 
   answer(cluster: string): ClusterAnswer {

@@ -23,7 +23,7 @@ export interface FolderPorts {
   /** Digests of contents that were applied before, for this cluster. */
   readonly appliedDigests: (cluster: string) => Promise<readonly string[]>;
   readonly accept: (file: ValidFile) => Promise<void>;
-  readonly refuse: (path: string, message: string) => void;
+  readonly refuse: (path: string, document: unknown, message: string) => void;
 }
 
 export interface ValidFile {
@@ -88,9 +88,9 @@ export class SpecFolder {
     file: Omit<ValidFile, 'spec'> & { readonly spec: Spec | null },
     findings: readonly Finding[],
   ): Promise<void> {
-    const { path, digest, spec } = file;
+    const { path, digest, spec, document } = file;
     if (spec === null) {
-      this.#ports.refuse(path, formatFindings(findings));
+      this.#ports.refuse(path, document, formatFindings(findings));
       return;
     }
     const isFirstLook = !this.#seen.has(path);
