@@ -3,9 +3,9 @@ import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
 import { createStore } from '../../src/adapters/swarm/store';
 import { openDocker, requireManager } from '../../src/adapters/swarm/docker';
-import { messageOf, OperatingError } from '../../src/core/errors';
 import { CLUSTER_LABEL } from '../../src/core/names';
 import { type Store } from '../../src/operator/ports';
+import { failureOf } from '../support/failure';
 
 describe('the store in Swarm', function () {
   this.timeout(30_000);
@@ -41,8 +41,8 @@ describe('the store in Swarm', function () {
   it('refuses a write on an old version, and a second record of the same name, as stale', async () => {
     const first = await store.create(name, { term: 1 });
     await store.update(first, { term: 2 });
-    expect(await failure(store.update(first, { term: 3 }))).to.include({ kind: 'stale' });
-    expect(await failure(store.create(name, { term: 1 }))).to.include({
+    expect(await failureOf(store.update(first, { term: 3 }))).to.include({ kind: 'stale' });
+    expect(await failureOf(store.create(name, { term: 1 }))).to.include({
       kind: 'stale',
       code: 'AlreadyExists',
     });
@@ -69,14 +69,14 @@ describe('the store in Swarm', function () {
   it('keeps 700 kB, and refuses what Swarm would not take', async () => {
     const made = await store.create(name, { text: 'x'.repeat(700_000) });
     expect((await store.read<{ text: string }>(name))?.value.text).to.have.length(700_000);
-    const tooLarge = await failure(store.update(made, { text: 'x'.repeat(900_000) }));
+    const tooLarge = await failureOf(store.update(made, { text: 'x'.repeat(900_000) }));
     expect(tooLarge).to.include({ kind: 'refused', code: 'RecordTooLarge' });
   });
 
   it('treats a record that is gone as stale', async () => {
     const made = await store.create(name, { term: 1 });
     await store.remove(made);
-    expect(await failure(store.update(made, { term: 2 }))).to.include({ kind: 'stale' });
+    expect(await failureOf(store.update(made, { term: 2 }))).to.include({ kind: 'stale' });
   });
 
   it('writes in milliseconds', async () => {
@@ -96,13 +96,3 @@ describe('the store in Swarm', function () {
     expect(median).to.be.lessThan(200);
   });
 });
-
-async function failure(promise: Promise<unknown>): Promise<OperatingError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof OperatingError) return error;
-    throw new Error(`not an operating error: ${messageOf(error)}`, { cause: error });
-  }
-  throw new Error('it should not have worked');
-}

@@ -6,12 +6,13 @@ import { openDocker, requireManager, type Docker } from '../../src/adapters/swar
 import { createSwarm } from '../../src/adapters/swarm/swarm';
 import { desiredObjects, type DesiredObjects } from '../../src/core/desired';
 import { differences } from '../../src/core/diff';
-import { messageOf, OperatingError } from '../../src/core/errors';
 import { CONTROL_NETWORK } from '../../src/core/names';
 import { type ServiceSeen, type SwarmSeen, type TaskSeen } from '../../src/core/observation';
 import { type ServiceDesired } from '../../src/core/steps';
 import { type Swarm } from '../../src/operator/ports';
 import { spec } from '../support/swarm-objects';
+import { eventually } from '../support/eventually';
+import { failureOf } from '../support/failure';
 
 describe('Swarm', function () {
   this.timeout(120_000);
@@ -94,7 +95,7 @@ describe('Swarm', function () {
   });
 
   it('refuses a service whose network and secrets are not there yet, as stale', async () => {
-    const error = await failure(swarm.apply({ kind: 'create-service', service }));
+    const error = await failureOf(swarm.apply({ kind: 'create-service', service }));
     expect(error).to.include({ kind: 'stale', code: 'ReferenceMissing' });
   });
 
@@ -120,16 +121,18 @@ describe('Swarm', function () {
 
   it('calls it stale when something is made for a second time', async () => {
     const again = [
-      swarm.apply({ kind: 'create-network', network: objects.network }),
-      swarm.apply({ kind: 'create-secret', secret: objects.secrets[0]! }),
-      swarm.apply({ kind: 'create-service', service }),
-    ];
-    for (const attempt of again) expect(await failure(attempt)).to.include({ kind: 'stale' });
+      { kind: 'create-network', network: objects.network },
+      { kind: 'create-secret', secret: objects.secrets[0]! },
+      { kind: 'create-service', service },
+    ] as const;
+    for (const step of again) {
+      expect(await failureOf(swarm.apply(step))).to.include({ kind: 'stale' });
+    }
   });
 
   it('does not make a secret under a name that was decided for another value', async () => {
     const secret = { ...objects.secrets[0]!, name: `pgswarm.${cluster}.control.00000000` };
-    const error = await failure(swarm.apply({ kind: 'create-secret', secret }));
+    const error = await failureOf(swarm.apply({ kind: 'create-secret', secret }));
     expect(error).to.include({ kind: 'stale', code: 'StaleSecret' });
   });
 
@@ -153,7 +156,7 @@ describe('Swarm', function () {
   it('refuses an update that was decided on an old version, as stale', async () => {
     const { id, version } = await seenService();
     const step = { kind: 'update-service', service, id, differences: [] } as const;
-    const error = await failure(swarm.apply({ ...step, version: version - 1 }));
+    const error = await failureOf(swarm.apply({ ...step, version: version - 1 }));
     expect(error).to.include({ kind: 'stale', code: 'StaleVersion' });
   });
 
@@ -195,25 +198,3 @@ describe('Swarm', function () {
     });
   }
 });
-
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const giveUpAtMs = performance.now() + 60_000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (performance.now() > giveUpAtMs) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  }
-}
-
-async function failure(promise: Promise<unknown>): Promise<OperatingError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof OperatingError) return error;
-    throw new Error(`not an operating error: ${messageOf(error)}`, { cause: error });
-  }
-  throw new Error('it should not have worked');
-}

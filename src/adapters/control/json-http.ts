@@ -1,0 +1,74 @@
+/** The little that the operator's two servers share: bodies with a bound, answers in JSON. */
+import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { messageOf, OperatingError, type ErrorKind } from '../../core/errors';
+
+/** More than any report or spec needs. */
+const BODY_BYTES_MAX = 1024 * 1024;
+
+export interface Answer {
+  readonly status: number;
+  /** JSON. */
+  readonly body: string;
+}
+
+export const answerOf = (value: unknown, status = 200): Answer => ({
+  status,
+  body: JSON.stringify(value),
+});
+
+export const refusalOf = (status: number, code: string, message: string): Answer =>
+  answerOf({ code, message }, status);
+
+const STATUS_OF: Readonly<Record<ErrorKind, number>> = {
+  refused: 400,
+  stale: 409,
+  transient: 503,
+  fatal: 500,
+};
+
+/** What went wrong, for the one who asked; an error of our own is for the log only. */
+export function answerOfError(error: unknown): Answer {
+  if (error instanceof OperatingError) {
+    return refusalOf(STATUS_OF[error.kind], error.code, error.message);
+  }
+  const message = 'The operator has made a mistake; its log says more.';
+  return refusalOf(500, 'InternalError', message);
+}
+
+export async function readBody(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > BODY_BYTES_MAX) {
+      const text = `A request may have ${BODY_BYTES_MAX} bytes at most.`;
+      throw new OperatingError('refused', 'BodyTooLarge', text);
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+export function parseBody(text: string): unknown {
+  try {
+    return text === '' ? null : JSON.parse(text);
+  } catch (error) {
+    const message = `The body of the request is not JSON: ${messageOf(error)}.`;
+    throw new OperatingError('refused', 'BodyNotJson', message, error);
+  }
+}
+
+export function send(
+  response: ServerResponse,
+  { status, body }: Answer,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  // Nobody is there any more: a watch that was given up.
+  if (response.destroyed) return;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    ...headers,
+  });
+  response.end(body);
+}
