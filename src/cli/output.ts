@@ -9,15 +9,13 @@ export interface Output {
   /** Whether a person is likely to read what is printed. */
   readonly isTerminal: boolean;
   /** Results: standard output. */
-  print(text: string): void;
+  readonly print: (text: string) => void;
   /** Everything beside the result: reasons, progress, advice. Standard error. */
-  note(text: string): void;
-  /** Bytes as they come, e.g. a log. */
-  write(bytes: Buffer): void;
+  readonly note: (text: string) => void;
   /** Shows `text` in place of what was shown before; only on a terminal. */
-  redraw(text: string): void;
+  readonly redraw: (text: string) => void;
   /** null when nobody is there to answer. */
-  ask(question: string): Promise<string | null>;
+  readonly ask: (question: string) => Promise<string | null>;
   readonly paint: Paint;
 }
 
@@ -46,7 +44,6 @@ export function standardOutput(environment = process.env): Output {
     isTerminal,
     print: (text) => void stdout.write(`${text}\n`),
     note: (text) => void stderr.write(`${text}\n`),
-    write: (bytes) => void stdout.write(bytes),
     redraw: (text) => void stdout.write(`${CLEAR_SCREEN}${text}\n`),
     ask: async (question) => {
       if (!stdin.isTTY) return null;

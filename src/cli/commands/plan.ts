@@ -46,26 +46,31 @@ function asJson({ outcome, changes, record }: Proposal, plan: Forecast, known: K
     changes,
     steps: plan.lines.map(({ rule, text }, index) => ({ number: index + 1, rule, text })),
     end: { steady: isSteady(plan), rule: plan.end.rule, because: plan.end.because },
+    waitsFor: plan.end.findings.map(({ rule, because }) => ({ rule, because })),
     writeGap: plan.writeGap,
     operator: known.silence === null ? 'answers' : 'silent',
   };
 }
 
 function show(output: Output, proposal: Proposal, plan: Forecast): void {
-  const { paint } = output;
   output.print(headline(output, proposal));
   for (const line of changeLines(proposal.changes)) output.print(line);
   output.print('');
-  if (plan.lines.length === 0) output.print('Nothing to do.');
   for (const line of stepLines(output, plan.lines)) output.print(line);
-  if (!isSteady(plan)) {
-    const { rule, because } = plan.end;
-    if (plan.lines.length > 0) output.print('');
-    output.print(`${paint('warn', 'Then it waits')} ${paint('dim', `(${rule})`)}:`);
-    output.print(fold(because, 2));
-  }
+  if (plan.lines.length === 0 && isSteady(plan)) output.print('Nothing to do.');
+  if (!isSteady(plan)) showWaiting(output, plan);
   if (plan.writeGap !== null) output.print(`\nWrites are interrupted for ${plan.writeGap}.`);
   else if (plan.lines.length > 0) output.print('\nWrites are not interrupted.');
+}
+
+/** Everything that keeps the cluster from being as declared: each alone would. */
+function showWaiting({ print, paint }: Output, { lines, end }: Forecast): void {
+  print(
+    lines.length === 0 ? 'Nothing can be done now. It waits, because' : '\nThen it waits, because',
+  );
+  for (const { rule, because } of end.findings) {
+    print(`${fold(because, 2)}  ${paint('dim', `[${rule}]`)}`);
+  }
 }
 
 const isSteady = ({ end }: Forecast): boolean =>

@@ -1,0 +1,132 @@
+/**
+ * What people see: a command, a line, and everything that it prints. `UPDATE_GOLDEN=1` records
+ * anew; the difference is then for a person to read.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { checkFile } from '../../src/cli/documents';
+import { runCli } from '../../src/cli/main';
+import { type Situation } from '../../src/core/situation';
+import { type Spec } from '../../src/core/spec';
+import { portsOf, recordingOutput, running, world, type World } from '../support/cli-ports';
+
+const ROOT = join(__dirname, '../..');
+const TRANSCRIPTS = __dirname;
+const RULER = '-'.repeat(40);
+
+interface Transcript {
+  readonly name: string;
+  readonly world: () => Promise<World>;
+  readonly commands: readonly string[];
+}
+
+function specOf(file: string): Spec {
+  const { spec } = checkFile(join(ROOT, file), []);
+  if (spec === null) throw new Error(`${file} has errors`);
+  return spec;
+}
+
+const pair = (): Situation => running(specOf('examples/pair.yaml'));
+
+/** Nobody has heard of one server. */
+function without(situation: Situation, server: string): Situation {
+  const { [server]: _, ...reports } = situation.observation.reports;
+  return { ...situation, observation: { ...situation.observation, reports } };
+}
+
+const specs = readdirSync(join(TRANSCRIPTS, 'specs')).map((file) => `test/golden/specs/${file}`);
+const examples = readdirSync(join(ROOT, 'examples')).map((file) => `examples/${file}`);
+
+const transcripts: readonly Transcript[] = [
+  {
+    name: 'validate',
+    world: () => world(null),
+    commands: [...examples, ...specs, 'no-such-file.yaml'].map((file) => `validate -f ${file}`),
+  },
+  {
+    name: 'validate-beside-a-cluster',
+    world: () => world(pair()),
+    commands: [
+      'validate -f test/golden/specs/taken-subnet.yaml',
+      'validate -f test/golden/specs/taken-subnet.yaml -o json',
+    ],
+  },
+  {
+    name: 'plan-new',
+    world: () => world(null),
+    commands: [
+      ...examples.map((file) => `plan -f ${file}`),
+      'plan -f test/golden/specs/other-kind.yaml',
+      'plan -f examples/one-node.yaml -o json',
+    ],
+  },
+  {
+    name: 'plan-change',
+    world: () => world(pair()),
+    commands: [
+      'plan -f examples/pair.yaml',
+      'plan -f test/golden/specs/moved-primary.yaml',
+      'plan -f test/golden/specs/third-server.yaml',
+    ],
+  },
+  {
+    name: 'plan-refused',
+    world: () => world(without(pair(), 'pg2')),
+    commands: ['plan -f test/golden/specs/moved-primary.yaml', 'why orders', 'status orders'],
+  },
+  {
+    name: 'cluster',
+    world: () => world(pair()),
+    commands: [
+      'status',
+      'status order',
+      'status orders -o json',
+      'why orders',
+      'connect orders',
+      'connect orders --role ro',
+      'connect orders --role write',
+      'events orders -n 3',
+      'apply -f examples/pair.yaml',
+      'apply -f test/golden/specs/moved-primary.yaml --dry-run',
+      'apply -f examples/pair.yaml --wait',
+      'reclone orders pg1 --yes',
+      'reclone orders pg2',
+      'reclone orders pg2 --yes',
+      'delete orders',
+    ],
+  },
+  {
+    name: 'help',
+    world: () => world(null),
+    commands: ['', 'plna', 'plan', 'plan --help', 'psql --help', 'version'],
+  },
+];
+
+async function transcribe({ world: make, commands }: Transcript): Promise<string> {
+  const parts: string[] = [];
+  for (const command of commands) {
+    const output = recordingOutput();
+    const argv = command.split(' ').filter((word) => word !== '');
+    const code = await runCli(argv, portsOf(await make(), output));
+    parts.push(`$ pgswarm ${command}\n${RULER}\n${output.text()}\n[exit ${code}]\n`);
+  }
+  return parts.join('\n');
+}
+
+describe('transcripts of the command line', () => {
+  const before = process.cwd();
+  beforeEach(() => process.chdir(ROOT));
+  afterEach(() => process.chdir(before));
+
+  for (const transcript of transcripts) {
+    it(transcript.name, async () => {
+      const file = join(TRANSCRIPTS, `${transcript.name}.txt`);
+      const said = await transcribe(transcript);
+      if (process.env['UPDATE_GOLDEN'] !== undefined || !existsSync(file)) {
+        writeFileSync(file, said);
+      }
+      expect(said).to.equal(readFileSync(file, 'utf8'));
+    });
+  }
+});

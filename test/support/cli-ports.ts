@@ -1,0 +1,94 @@
+/** Ports of the CLI without a Swarm: records in memory, and a cluster as the model has made it. */
+import { OperatingError } from '../../src/core/errors';
+import { specRecordName, stateRecordName } from '../../src/core/names';
+import { type NodeSeen, type SwarmSeen } from '../../src/core/observation';
+import { type Situation } from '../../src/core/situation';
+import { type Spec } from '../../src/core/spec';
+import { plain, type Output } from '../../src/cli/output';
+import { type CliPorts, type OperatorClient, type SwarmAccess } from '../../src/cli/ports';
+import { MemoryStore } from './memory-store';
+import { node } from './swarm-objects';
+import { empty, settle, withSwarm } from './world';
+
+/** Two minutes after everything that happens in the model. */
+const NOW = new Date('2026-01-01T00:12:00.000Z');
+
+const NODES: readonly NodeSeen[] = [
+  node({ id: 'id-n1', hostname: 'n1', address: '192.0.2.1', labels: { pgswarm: 'here' } }),
+  node({ id: 'id-n2', hostname: 'n2', address: '192.0.2.2' }),
+  node({ id: 'id-n3', hostname: 'n3', address: '192.0.2.3', labels: { rack: 'c' } }),
+];
+
+/** A cluster in a Swarm of these nodes that is as its spec wants it, in the model. */
+export const running = (spec: Spec): Situation =>
+  settle(withSwarm(empty(spec), { nodes: NODES })).situation;
+
+/** Keeps what is printed, both streams in their order, as a person sees it. */
+export function recordingOutput(answer: string | null = null): Output & { text(): string } {
+  const lines: string[] = [];
+  return {
+    isTerminal: false,
+    print: (text) => void lines.push(text),
+    note: (text) => void lines.push(text),
+    redraw: (text) => void lines.push(text),
+    ask: () => Promise.resolve(answer),
+    paint: plain,
+    text: () => lines.join('\n'),
+  };
+}
+
+export interface World {
+  readonly store: MemoryStore;
+  /** null: no operator answers. */
+  readonly situation: Situation | null;
+  readonly credentials?: OperatorClient['credentials'];
+}
+
+const EMPTY_SWARM: SwarmSeen = {
+  seenAtMs: 0,
+  nodes: NODES,
+  services: [],
+  networks: [],
+  secrets: [],
+  tasks: [],
+};
+
+/** A Swarm in which this cluster runs; null for one with nothing in it, not even an operator. */
+export async function world(situation: Situation | null): Promise<World> {
+  const store = new MemoryStore();
+  if (situation !== null) {
+    const { cluster } = situation.record.spec;
+    await store.create(specRecordName(cluster), situation.record);
+    await store.create(stateRecordName(cluster), situation.state);
+  }
+  return { store, situation };
+}
+
+export function portsOf({ store, situation, credentials }: World, output: Output): CliPorts {
+  const silent = (): Promise<never> =>
+    Promise.reject(new OperatingError('refused', 'OperatorMissing', 'No operator runs.'));
+  const unknown = (): Promise<never> =>
+    Promise.reject(new OperatingError('refused', 'UnknownCluster', 'There is no such cluster.'));
+  const access: SwarmAccess = {
+    store,
+    operator: {
+      cluster: (name) => {
+        if (situation === null) return silent();
+        if (situation.record.spec.cluster !== name) return unknown();
+        const { observation, nowMs } = situation;
+        return Promise.resolve({ status: null, observation, nowMs });
+      },
+      credentials: credentials ?? silent,
+    },
+    observe: (cluster) => {
+      const seen = situation?.observation.swarm ?? EMPTY_SWARM;
+      const isOwn = situation?.record.spec.cluster === cluster;
+      return Promise.resolve(isOwn ? seen : { ...EMPTY_SWARM, networks: seen.networks });
+    },
+    operatorImage: () => Promise.resolve('pgswarm:test'),
+    serviceLog: silent,
+    execute: silent,
+  };
+  const { signal } = new AbortController();
+  return { output, connect: () => access, signal, now: () => NOW };
+}
