@@ -28,8 +28,7 @@ async function imageOfOperator(docker: Docker): Promise<string | null> {
     const service = (await docker.get(`/services/${OPERATOR_SERVICE}`)) as {
       Spec: { TaskTemplate: { ContainerSpec: { Image: string } } };
     };
-    const [image = ''] = service.Spec.TaskTemplate.ContainerSpec.Image.split('@');
-    return image;
+    return service.Spec.TaskTemplate.ContainerSpec.Image;
   } catch (error) {
     if (hasCode(error, 'NotFound')) return null;
     throw error;

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { specChanges, type SpecChange } from '../../src/cli/spec-changes';
+import { type Spec } from '../../src/core/spec';
+import { spec } from '../support/world';
+
+const BASE = spec({});
+
+interface Row {
+  readonly name: string;
+  readonly after: Partial<Spec>;
+  readonly expected: readonly SpecChange[];
+}
+
+const change = (path: string, from: string | null, to: string | null): SpecChange => ({
+  path,
+  from,
+  to,
+});
+
+const rows: readonly Row[] = [
+  { name: 'nothing in the same spec', after: {}, expected: [] },
+  {
+    name: 'another primary',
+    after: { primary: 'pg2' },
+    expected: [change('spec.primary', 'pg1', 'pg2')],
+  },
+  {
+    name: 'a server that came and one that went, by their names',
+    after: {
+      servers: [
+        { name: 'pg1', node: { hostname: 'n1' }, port: 5432 },
+        { name: 'pg3', node: { labels: { rack: 'c', room: '1' } }, port: 5440 },
+      ],
+    },
+    expected: [
+      change('spec.servers.pg3.node', null, 'rack=c, room=1'),
+      change('spec.servers.pg3.port', null, '5440'),
+      change('spec.servers.pg2.node', 'n2', null),
+      change('spec.servers.pg2.port', '5432', null),
+    ],
+  },
+  {
+    name: 'sizes and durations as the user writes them',
+    after: { switchover: { lagBytesMax: 1024 ** 2, timeoutMs: 2_500 } },
+    expected: [
+      change('spec.switchover.maxLag', '16MB', '1MB'),
+      change('spec.switchover.timeout', '10s', '2.5s'),
+    ],
+  },
+  {
+    name: 'a parameter and the image',
+    after: { image: 'pgswarm:2', postgres: { ...BASE.postgres, parameters: { work_mem: '8MB' } } },
+    expected: [
+      change('spec.image', 'the operator’s own', 'pgswarm:2'),
+      change('spec.postgres.parameters.work_mem', null, '8MB'),
+    ],
+  },
+];
+
+describe('what changes in a spec', () => {
+  for (const { name, after, expected } of rows) {
+    it(`is ${name}`, () => {
+      expect(specChanges(BASE, { ...BASE, ...after })).to.deep.equal(expected);
+    });
+  }
+});

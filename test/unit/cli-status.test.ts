@@ -1,0 +1,142 @@
+import { expect } from 'chai';
+import { plain } from '../../src/cli/output';
+import { ago, statusLines, statusText } from '../../src/cli/status-text';
+import { type ServerStatus, type Status } from '../../src/core/status';
+
+const NOW = new Date('2026-01-01T12:00:00.000Z');
+
+const server = (changes: Partial<ServerStatus>): ServerStatus => ({
+  name: 'pg1',
+  node: 'n1',
+  address: '192.0.2.1:5432',
+  role: 'primary',
+  state: 'running',
+  timeline: 3,
+  receivedLsn: '0/5000000',
+  replayedLsn: '0/5000000',
+  lagBytes: null,
+  archive: { lastArchivedWal: null, failedSince: null },
+  eligible: false,
+  because: 'it is the primary',
+  ...changes,
+});
+
+const PG2 = { name: 'pg2', node: 'n2', address: '192.0.2.2:5432', role: 'standby' } as const;
+
+const READY: Status = {
+  cluster: 'orders',
+  generation: 4,
+  phase: 'Ready',
+  paused: false,
+  primary: 'pg1',
+  declaredPrimary: 'pg1',
+  term: 3,
+  timeline: 3,
+  override: null,
+  servers: [server({}), server({ ...PG2, state: 'streaming', lagBytes: 0 })],
+  conditions: [
+    { type: 'Ready', status: 'True', reason: 'AsDeclared', message: 'the primary accepts writes' },
+  ],
+  lastChange: {
+    kind: 'switchover',
+    from: 'pg2',
+    to: 'pg1',
+    writeGapMs: 87.4,
+    lostBytes: 0,
+    at: '2026-01-01T11:55:30.000Z',
+  },
+  decision: { rule: 'steady', because: 'everything is as the spec wants it' },
+};
+
+const REFUSED: Status = {
+  ...READY,
+  phase: 'Degraded',
+  declaredPrimary: 'pg2',
+  servers: [
+    server({}),
+    server({ ...PG2, state: 'cloning from pg1, 120 of 300 MB (attempt 2)', lagBytes: 83_886_080 }),
+  ],
+  conditions: [
+    {
+      type: 'PrimaryAsDeclared',
+      status: 'False',
+      reason: 'TargetLagging',
+      message:
+        'pg1 stays primary, pg2 is declared: pg2 is 83886080 bytes behind, more than switchover.maxLag allows',
+      since: '2026-01-01T11:59:48.000Z',
+    },
+  ],
+  lastChange: null,
+};
+
+const rows: readonly { name: string; text: () => string; expected: string }[] = [
+  {
+    name: 'a cluster that is ready',
+    text: () => statusText({ status: READY, silence: null }, NOW, plain),
+    expected: `orders  Ready  primary pg1 · term 3 · timeline 3 · generation 4
+
+SERVER  ROLE     NODE  STATE      TL  LAG  ADDRESS
+pg1     primary  n1    running    3   -    192.0.2.1:5432
+pg2     standby  n2    streaming  3   0 B  192.0.2.2:5432
+
+last change: switchover pg2 → pg1, 4 min ago, write gap 87 ms, nothing lost`,
+  },
+  {
+    name: 'a refused switchover, and a long state in lines of 80 characters',
+    text: () => statusText({ status: REFUSED, silence: null }, NOW, plain),
+    expected: `orders  Degraded  primary pg1 (declared pg2) · term 3 · timeline 3 · generation 4
+
+SERVER  ROLE     NODE  STATE                         TL  LAG      ADDRESS
+pg1     primary  n1    running                       3   -        192.0.2.1:5432
+pg2     standby  n2    cloning from pg1, 120 of 300  3   80.0 MB  192.0.2.2:5432
+                       MB (attempt 2)
+
+not PrimaryAsDeclared: TargetLagging, since 12 s
+  pg1 stays primary, pg2 is declared: pg2 is 83886080 bytes behind, more than
+  switchover.maxLag allows`,
+  },
+  {
+    name: 'an operator that does not answer',
+    text: () =>
+      statusText(
+        { status: { ...READY, lastChange: null }, silence: 'No operator runs.' },
+        NOW,
+        plain,
+      ),
+    expected: `orders  Ready  primary pg1 · term 3 · timeline 3 · generation 4
+
+SERVER  ROLE     NODE  STATE      TL  LAG  ADDRESS
+pg1     primary  n1    running    3   -    192.0.2.1:5432
+pg2     standby  n2    streaming  3   0 B  192.0.2.2:5432
+
+No operator runs.`,
+  },
+  {
+    name: 'several clusters, one line each',
+    text: () => statusLines([READY, { ...REFUSED, cluster: 'ledger' }], plain),
+    expected: `CLUSTER  PHASE     PRIMARY             SERVERS  TERM  GENERATION
+orders   Ready     pg1                 2/2      3     4
+ledger   Degraded  pg1 (declared pg2)  1/2      3     4`,
+  },
+];
+
+describe('status for people', () => {
+  for (const { name, text, expected } of rows) {
+    it(`shows ${name}`, () => expect(text()).to.equal(expected));
+  }
+
+  it('keeps its tables within 80 characters', () => {
+    const [, , ...table] = statusText({ status: REFUSED, silence: null }, NOW, plain).split('\n');
+    expect(Math.max(...table.map((line) => line.length))).to.be.at.most(80);
+  });
+
+  for (const [since, expected] of [
+    ['2026-01-01T12:00:01.000Z', '0 s'],
+    ['2026-01-01T11:59:01.000Z', '59 s'],
+    ['2026-01-01T11:59:00.000Z', '1 min'],
+    ['2026-01-01T06:30:00.000Z', '5 h'],
+    ['2025-12-30T11:00:00.000Z', '2 d'],
+  ] as const) {
+    it(`says ${expected} of ${since}`, () => expect(ago(since, NOW)).to.equal(expected));
+  }
+});
