@@ -56,7 +56,7 @@ export class Deployment {
   async mustPgswarm(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.pgswarm(...args);
     if (code !== 0)
-      throw new Error(`pgswarm ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);
+      {throw new Error(`pgswarm ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);}
     return stdout;
   }
 
