@@ -58,6 +58,7 @@ describe('Swarm', function () {
       await swarm.apply({ kind: 'remove-service', id, name });
     }
     for (const { id, name } of seen.secrets) await swarm.apply({ kind: 'remove-secret', id, name });
+    await removeVolumesWhereTheTaskRan();
     const ours = seen.networks.filter((each) => each.cluster === cluster);
     for (const { id, name } of ours) {
       await eventually(() => swarm.apply({ kind: 'remove-network', id, name }));
@@ -66,6 +67,18 @@ describe('Swarm', function () {
       await eventually(() => docker.delete(`/networks/${CONTROL_NETWORK}`));
     }
   });
+
+  /** A Docker without the image ran neither the task nor runs the job: there is nothing to remove. */
+  async function removeVolumesWhereTheTaskRan(): Promise<void> {
+    const { Volumes: left } = (await docker.get('/volumes')) as { Volumes: { Name: string }[] };
+    const volumes = left.map(({ Name: name }) => name).filter((name) => name.includes(cluster));
+    if (volumes.length === 0) return;
+    const { id: nodeId } = (await swarm.observe(cluster)).nodes[0]!;
+    const server = 'pg1';
+    await swarm.apply({ kind: 'remove-volumes', server, nodeId, image: 'pgswarm:dev', volumes });
+    const { Volumes: after } = (await docker.get('/volumes')) as { Volumes: { Name: string }[] };
+    expect(after.map(({ Name: name }) => name)).to.not.include.members(volumes);
+  }
 
   const seenService = async (): Promise<ServiceSeen> => (await swarm.observe(cluster)).services[0]!;
   const differencesNow = (seen: SwarmSeen): readonly string[] => {

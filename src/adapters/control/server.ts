@@ -62,10 +62,9 @@ export interface ControlPorts {
 
 /** Not listening yet. */
 export function createControlServer(ports: ControlPorts): Server {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     void serve(ports, request, response);
   });
-  return server;
 }
 
 /** A request whose signature was right. */
