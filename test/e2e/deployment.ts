@@ -2,9 +2,12 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type LeaderRecord } from '../../src/core/leadership';
+import { LEADER_RECORD } from '../../src/core/names';
+import { type ClusterState } from '../../src/core/state';
 import { type Status } from '../../src/core/status';
 import { Lab } from '../lab/lab';
-import { attempt, run, type Result } from '../lab/shell';
+import { attempt, run, waitFor, type Result } from '../lab/shell';
 
 const ROOT = join(__dirname, '../..');
 const LAB = process.env['PGSWARM_TEST_LAB'] ?? 'test';
@@ -55,8 +58,9 @@ export class Deployment {
   /** The same, and it must work. */
   async mustPgswarm(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.pgswarm(...args);
-    if (code !== 0)
-      {throw new Error(`pgswarm ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);}
+    if (code !== 0) {
+      throw new Error(`pgswarm ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);
+    }
     return stdout;
   }
 
@@ -103,6 +107,64 @@ export class Deployment {
   /** A psql query as the owner, through the CLI. */
   async sql(cluster: string, query: string): Promise<string> {
     return (await this.mustPgswarm('psql', cluster, '--', '-qAt', '-c', query)).trim();
+  }
+
+  /** Looks at the record in the store until the change of role is in this phase. */
+  async untilPhase(cluster: string, phase: string): Promise<void> {
+    await waitFor(`phase ${phase}`, 30_000, async () => {
+      const state = await this.record<ClusterState>(`pgswarm.${cluster}.state`);
+      return state.change?.phase === phase ? true : undefined;
+    });
+  }
+
+  /** A record of the store, read with nothing but Docker. */
+  async record<T>(name: string): Promise<T> {
+    const format = '{{index .Spec.Labels "dev.pgswarm.payload"}}';
+    return JSON.parse(await this.docker(['config', 'inspect', '--format', format, name])) as T;
+  }
+
+  /** Kills the container of the operator that leads; returns when another one does. */
+  async killLeader(): Promise<void> {
+    const { holder, epoch } = await this.record<LeaderRecord>(LEADER_RECORD);
+    const node = /^(n\d+)-/.exec(holder)![1]!;
+    const [operator] = (await this.containers('pgswarm_operator')).filter(
+      (container) => container.node === node,
+    );
+    await this.lab.exec(node, ['docker', 'kill', operator!.id]);
+    await waitFor('another operator to lead', 60_000, async () => {
+      const record = await this.record<LeaderRecord>(LEADER_RECORD);
+      return record.epoch > epoch ? true : undefined;
+    });
+  }
+
+  /** Kills the one container of a service as `docker kill` does. */
+  async killContainer(service: string): Promise<void> {
+    const [container] = await this.containers(service);
+    await this.lab.exec(container!.node, ['docker', 'kill', container!.id]);
+  }
+
+  /** Waits for a line in a service's log. */
+  async untilLogged(service: string, pattern: RegExp): Promise<void> {
+    await waitFor(`${String(pattern)} in the log of ${service}`, PATIENCE_MS, async () => {
+      const { stdout } = await this.lab.onManager(['service', 'logs', '--since', '2m', service]);
+      return pattern.test(stdout) ? true : undefined;
+    });
+  }
+
+  /** psql as `postgres` inside a server's container. */
+  async asSuperuser(cluster: string, server: string, sql: string): Promise<string> {
+    const psql = ['psql', '-h', '/run/pgswarm', '-U', 'postgres', '-qAt', '-c', sql];
+    return this.inside(`pgswarm-${cluster}-${server}`, psql);
+  }
+
+  /** Runs a command in the one container of a service. */
+  async inside(service: string, argv: readonly string[]): Promise<string> {
+    const [container] = await this.containers(service);
+    if (container === undefined) throw new Error(`${service} has no running container`);
+    const command = ['docker', 'exec', container.id, ...argv];
+    const { code, stdout, stderr } = await this.lab.exec(container.node, command);
+    if (code !== 0) throw new Error(`${argv.join(' ')} in ${service}: ${stderr}`);
+    return stdout.trim();
   }
 
   /** Names of the running containers of a server, with the node each is on. */

@@ -44,7 +44,9 @@ describe('a pair on a real Swarm', function () {
     } finally {
       await writer.stop();
     }
-    expect(await writer.missingOnPrimary(), 'acknowledged writes that are missing').to.deep.equal([]);
+    expect(await writer.missingOnPrimary(), 'acknowledged writes that are missing').to.deep.equal(
+      [],
+    );
     return writer;
   }
 
@@ -102,14 +104,16 @@ describe('a pair on a real Swarm', function () {
     const file = deployment.file('pair.yaml', pair('pg9'));
     const { code, stderr } = await deployment.pgswarm('apply', '-f', file);
     expect(code).to.equal(1);
-    expect(stderr).to.match(/spec\.primary.*pg9/s).and.to.match(/pg1/);
+    expect(stderr)
+      .to.match(/spec\.primary.*pg9/s)
+      .and.to.match(/pg1/);
     expect((await deployment.ready(CLUSTER)).declaredPrimary).to.equal('pg1');
   });
 
   describe('with a target that lags', () => {
     const LITTLE = '  switchover: { maxLag: 1MB, timeout: 5s }\n';
 
-    const onStandby = (sql: string): Promise<string> => asSuperuser(deployment, 'pg2', sql);
+    const onStandby = (sql: string): Promise<string> => deployment.asSuperuser(CLUSTER, 'pg2', sql);
 
     it('refuses the switchover, says why, and does it when the lag is gone', async () => {
       await declare('pg1', LITTLE);
@@ -127,7 +131,7 @@ describe('a pair on a real Swarm', function () {
     });
 
     it('starts the old primary again when the target does not catch up in time', async () => {
-      await asSuperuser(deployment, 'pg1', 'select pg_wal_replay_pause()');
+      await deployment.asSuperuser(CLUSTER, 'pg1', 'select pg_wal_replay_pause()');
       await whileWriting(async () => {
         const file = deployment.file('pair.yaml', pair('pg1', LITTLE));
         await deployment.mustPgswarm('apply', '-f', file);
@@ -135,14 +139,14 @@ describe('a pair on a real Swarm', function () {
           conditions.some(({ reason }) => reason === 'SwitchoverGivenUp'),
         );
         expect(status.primary).to.equal('pg2');
-        expect(status.conditions.find(({ type }) => type === 'PrimaryAsDeclared')!.message).to.match(
-          /pg1 did not catch up within 5 s/,
-        );
+        expect(
+          status.conditions.find(({ type }) => type === 'PrimaryAsDeclared')!.message,
+        ).to.match(/pg1 did not catch up within 5 s/);
         await deployment.until(CLUSTER, 'pg2 accepts writes', ({ servers }) =>
           servers.some(({ name, role }) => name === 'pg2' && role === 'primary'),
         );
       });
-      await asSuperuser(deployment, 'pg1', 'select pg_wal_replay_resume()');
+      await deployment.asSuperuser(CLUSTER, 'pg1', 'select pg_wal_replay_resume()');
       await declare('pg2', LITTLE);
     });
   });
@@ -152,7 +156,7 @@ describe('a pair on a real Swarm', function () {
     const HELD = {
       checkpointing: 'a lag between the gate and the limit',
       stopping: 'a target that does not replay the end',
-      promoting: 'a frozen startup process',
+      promoting: 'a slow end of recovery',
     };
 
     for (const [phase, how] of Object.entries(HELD)) {
@@ -215,7 +219,11 @@ describe('a pair on a real Swarm', function () {
     await deployment.until(CLUSTER, 'the restart', ({ phase }) => phase === 'Unavailable');
     await deployment.ready(CLUSTER, 'pg1');
     const [container] = await deployment.containers('pgswarm-orders-pg1');
-    const { stdout } = await deployment.lab.exec(container!.node, ['docker', 'logs', container!.id]);
+    const { stdout } = await deployment.lab.exec(container!.node, [
+      'docker',
+      'logs',
+      container!.id,
+    ]);
     expect(stdout).to.match(/database system was shut down at/);
     expect(stdout).to.not.match(/automatic recovery in progress/);
   });
@@ -229,15 +237,28 @@ describe('a pair on a real Swarm', function () {
   });
 
   it('puts a service right that was edited by hand', async () => {
-    await deployment.docker(['service', 'update', '-d', '-q', '--env-add', 'PGSWARM_SERVER=pg9', 'pgswarm-orders-pg2']);
-    await deployment.untilEvent('pgswarm_operator', /update the service pgswarm-orders-pg2: env PGSWARM_SERVER/);
+    await deployment.docker([
+      'service',
+      'update',
+      '-d',
+      '-q',
+      '--env-add',
+      'PGSWARM_SERVER=pg9',
+      'pgswarm-orders-pg2',
+    ]);
+    await deployment.untilLogged(
+      'pgswarm_operator',
+      /update the service pgswarm-orders-pg2: env PGSWARM_SERVER/,
+    );
     await deployment.ready(CLUSTER, 'pg1');
   });
 
   it('refuses a volume that was emptied behind its back, until a person says that it is gone', async () => {
     const [container] = await deployment.containers('pgswarm-orders-pg2');
     await deployment.lab.exec(container!.node, [
-      'sh', '-c', `docker kill ${container!.id} && rm -rf $(docker volume inspect -f '{{.Mountpoint}}' ${PG2_VOLUME})/*`,
+      'sh',
+      '-c',
+      `docker kill ${container!.id} && rm -rf $(docker volume inspect -f '{{.Mountpoint}}' ${PG2_VOLUME})/*`,
     ]);
     const status = await deployment.until(CLUSTER, 'a refusal', ({ conditions }) =>
       conditions.some(({ reason }) => reason === 'VolumeMissing'),
@@ -254,7 +275,9 @@ describe('a pair on a real Swarm', function () {
     const said = await deployment.pgswarm('delete', CLUSTER, '--yes');
     expect(said.code, said.stderr).to.equal(0);
     expect(said.stdout + said.stderr).to.include(PG2_VOLUME);
-    expect(await deployment.docker(['service', 'ls', '-q', '--filter', 'name=pgswarm-orders'])).to.equal('');
+    expect(
+      await deployment.docker(['service', 'ls', '-q', '--filter', 'name=pgswarm-orders']),
+    ).to.equal('');
     await declare('pg1');
     await deployment.ready(CLUSTER, 'pg1');
     expect(await rows()).to.equal(before);
@@ -272,44 +295,28 @@ describe('a pair on a real Swarm', function () {
   });
 });
 
-/** psql as `postgres` inside a server's container. */
-async function asSuperuser(deployment: Deployment, server: string, sql: string): Promise<string> {
-  const [container] = await deployment.containers(`pgswarm-orders-${server}`);
-  const { code, stdout, stderr } = await deployment.lab.exec(container!.node, [
-    'docker', 'exec', container!.id, 'psql', '-h', '/run/pgswarm', '-U', 'postgres', '-qAt', '-c', sql,
-  ]);
-  if (code !== 0) throw new Error(`${sql} on ${server}: ${stderr}`);
-  return stdout.trim();
-}
-
 /** Makes a switchover to `target` stay in a phase; returns what lets it go on. */
-async function hold(deployment: Deployment, target: string, phase: string): Promise<() => Promise<void>> {
+async function hold(
+  deployment: Deployment,
+  target: string,
+  phase: string,
+): Promise<() => Promise<void>> {
+  const reload = 'select pg_reload_conf()';
   if (phase === 'promoting') {
-    const [container] = await deployment.containers(`pgswarm-orders-${target}`);
-    const signal = async (name: string): Promise<void> => {
-      await deployment.lab.exec(container!.node, ['docker', 'exec', container!.id, 'pkill', `-${name}`, '-f', 'postgres: .*startup']);
-    };
-    const watching = freezeWhenStopped(deployment, target, signal);
+    const file = '/var/lib/pgswarm/data/pgdata/postgresql.auto.conf';
+    const slow = `cp ${file} /tmp/before && echo "recovery_end_command = 'sleep 15'" >> ${file}`;
+    await deployment.inside(`pgswarm-orders-${target}`, ['sh', '-c', slow]);
+    await deployment.asSuperuser(CLUSTER, target, reload);
     return async () => {
-      await watching;
-      await signal('CONT');
+      await deployment.inside(`pgswarm-orders-${target}`, ['cp', '/tmp/before', file]);
     };
   }
-  await asSuperuser(deployment, target, 'select pg_wal_replay_pause()');
+  await deployment.asSuperuser(CLUSTER, target, 'select pg_wal_replay_pause()');
   if (phase === 'checkpointing') {
-    await deployment.sql(CLUSTER, 'create table filler2 as select generate_series(1, 100000) n; drop table filler2');
+    const filler = 'create table filler2 as select generate_series(1, 100000) n';
+    await deployment.sql(CLUSTER, `${filler}; drop table filler2`);
   }
   return async () => {
-    await asSuperuser(deployment, target, 'select pg_wal_replay_resume()');
+    await deployment.asSuperuser(CLUSTER, target, 'select pg_wal_replay_resume()');
   };
-}
-
-/** Freezes the target's startup process once it has replayed everything: only the promotion hangs. */
-async function freezeWhenStopped(
-  deployment: Deployment,
-  _target: string,
-  signal: (name: string) => Promise<void>,
-): Promise<void> {
-  await deployment.untilPhase(CLUSTER, 'promoting');
-  await signal('STOP');
 }
