@@ -9,6 +9,7 @@ import { productImage } from '../lab/images';
 import { HandMadePair } from './hand-made-pair';
 import { type LoadOptions, type Place } from './load';
 import { runPhase, type Phase } from './phase';
+import { loadName } from './results';
 import { summarise } from './statistics';
 import { table } from './table';
 import { type SwitchTimes } from './two-postmasters';
@@ -52,9 +53,6 @@ export function limitRows(phases: readonly Phase<SwitchTimes>[]): string[][] {
     }),
   );
 }
-
-export const loadName = (load: LoadOptions | null): string =>
-  load === null ? 'light' : `pgbench -c ${load.clients} -s ${load.scale}`;
 
 interface Options {
   readonly n: number;

@@ -8,8 +8,11 @@ export interface Subject<T> {
   readonly name: string;
   /** Follows the primary. */
   readonly uri: string;
-  /** Moves the primary, and resolves when all is as healthy as before, with what it knows of it. */
-  readonly switchOver: () => Promise<T>;
+  /**
+   * Moves the primary, and resolves when all is as healthy as before, with what it knows of it.
+   * `isOver` resolves with the first write that the new primary acknowledges.
+   */
+  readonly switchOver: (isOver: Promise<unknown>) => Promise<T>;
 }
 
 export interface PhaseOptions {
@@ -71,8 +74,7 @@ async function settle(writer: Writer, load: Load | null): Promise<void> {
 async function measureChange<T>(subject: Subject<T>, writer: Writer): Promise<Change<T>> {
   const sinceMs = writer.now();
   const elsewhere = writer.waitForOtherServer(writer.server);
-  // Both at once: the switchover is over long after the new primary took its first write.
-  const [firstWrite, detail] = await Promise.all([elsewhere, subject.switchOver()]);
+  const [firstWrite, detail] = await Promise.all([elsewhere, subject.switchOver(elsewhere)]);
   return { gapMs: writer.longestGap(sinceMs, firstWrite.endedAtMs).durationMs, detail };
 }
 
