@@ -13,7 +13,11 @@ export default defineConfig(
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
       curly: ['error', 'multi-line'],
-      eqeqeq: 'error',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_$' },
+      ],
       'no-console': 'error',
       complexity: ['warn', 12],
       'max-params': ['warn', 4],
@@ -21,7 +25,10 @@ export default defineConfig(
       'max-lines-per-function': ['warn', { max: 60, skipBlankLines: true, skipComments: true }],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/explicit-module-boundary-types': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-unnecessary-condition': [
@@ -35,14 +42,23 @@ export default defineConfig(
     rules: {
       'no-restricted-imports': [
         'error',
-        { patterns: [{ regex: '^(node:|(?!\\./|\\.\\./)|.*/(adapters|operator|instance|cli)/)', message: pure }] },
+        {
+          patterns: [
+            {
+              regex: '^(node:|(?!\\./|\\.\\./)|.*/(adapters|operator|instance|cli)/)',
+              message: pure,
+            },
+          ],
+        },
       ],
       'no-restricted-globals': [
         'error',
-        ...['process', 'console', 'setTimeout', 'setInterval', 'setImmediate', 'fetch'].map((name) => ({
-          name,
-          message: pure,
-        })),
+        ...['process', 'console', 'setTimeout', 'setInterval', 'setImmediate', 'fetch'].map(
+          (name) => ({
+            name,
+            message: pure,
+          }),
+        ),
       ],
       'no-restricted-properties': [
         'error',
@@ -56,7 +72,13 @@ export default defineConfig(
       ],
     },
   },
-  { files: ['**/*-machine.ts'], rules: { 'max-lines-per-function': 'off', '@typescript-eslint/explicit-module-boundary-types': 'off' } },
+  {
+    files: ['**/*-machine.ts'],
+    rules: {
+      'max-lines-per-function': 'off',
+      '@typescript-eslint/explicit-module-boundary-types': 'off',
+    },
+  },
   {
     files: ['test/**', 'crds/**', 'src/cli/output.ts'],
     rules: { 'no-console': 'off' },
@@ -70,5 +92,9 @@ export default defineConfig(
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
-  { files: ['**/*.{cjs,mjs}'], extends: [tseslint.configs.disableTypeChecked], languageOptions: { globals: { module: 'writable', process: 'readonly' } } },
+  {
+    files: ['**/*.{cjs,mjs}'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { module: 'writable', process: 'readonly' } },
+  },
 );

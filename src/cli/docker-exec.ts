@@ -38,7 +38,6 @@ const SWARM_SERVICE_LABEL = 'com.docker.swarm.service.name';
 export class DockerExec {
   readonly #engine: Dockerode;
   readonly #address: string;
-  #operator: Promise<Dockerode.Container> | null = null;
 
   constructor(endpoint: DockerEndpoint) {
     this.#engine = new Dockerode(connectionOf(endpoint));
@@ -81,8 +80,8 @@ export class DockerExec {
   async #start(
     options: Dockerode.ExecCreateOptions,
   ): Promise<{ readonly exec: Dockerode.Exec; readonly stream: Duplex }> {
-    this.#operator ??= this.#findOperator();
-    const container = await this.#operator;
+    // Every time anew: while somebody waits, the operator may start, die and be replaced.
+    const container = await this.#findOperator();
     const attached = { AttachStdin: true, AttachStdout: true, AttachStderr: true };
     const Tty = options.Tty ?? false;
     try {

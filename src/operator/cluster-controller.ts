@@ -53,6 +53,8 @@ export class ClusterController implements ClusterLoop {
   readonly #gap: GapClock;
   readonly #actor: Actor<ReturnType<typeof clusterMachine>>;
   readonly #reports = new Map<string, SeenReport>();
+  /** Starts of instance managers that are over: nothing they said is true any more. */
+  readonly #endedBoots = new Set<string>();
   readonly #waiters = new Set<Waiter>();
   readonly #volumesRemoved = new Set<string>();
   readonly #conditionsSince = new Map<string, string>();
@@ -114,9 +116,7 @@ export class ClusterController implements ClusterLoop {
 
   /** Takes an instance's report and answers what it shall be; null when the server is unknown. */
   report(report: Report): Assignment | null {
-    const before = this.#reports.get(report.server)?.report;
-    const isNewer = before?.bootId !== report.bootId || report.sequence > before.sequence;
-    if (isNewer) {
+    if (this.#isNews(report)) {
       this.#reports.set(report.server, { report, seenAtMs: this.#ports.clock.monotonicMs() });
       this.#gap.reported(report, this.#state?.value ?? null);
     }
@@ -125,6 +125,15 @@ export class ClusterController implements ClusterLoop {
     this.#wakeWaiters();
     this.look('reports');
     return assignment;
+  }
+
+  /** A report that was recorded and is played again, or was overtaken, is no news. */
+  #isNews({ server, bootId, sequence }: Report): boolean {
+    const before = this.#reports.get(server)?.report;
+    if (before?.bootId === bootId) return sequence > before.sequence;
+    if (this.#endedBoots.has(bootId)) return false;
+    if (before !== undefined) this.#endedBoots.add(before.bootId);
+    return true;
   }
 
   /** Resolves when the server's assignment is not the one with this digest any more. */
