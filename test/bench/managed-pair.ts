@@ -15,7 +15,6 @@ export class ManagedPair {
   readonly cluster: string;
   readonly #installation: Installation;
   readonly #text: string;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'pgswarm-bench-'));
 
   constructor(installation: Installation, file: string) {
     this.#installation = installation;
@@ -57,13 +56,17 @@ export class ManagedPair {
   /** Leaves the cluster as the file says. */
   async restore(): Promise<void> {
     await this.#apply(this.#text);
-    rmSync(this.#folder, { recursive: true });
   }
 
   async #apply(text: string): Promise<void> {
-    const file = join(this.#folder, `${this.cluster}.yaml`);
-    writeFileSync(file, text);
-    await this.#installation.pgswarm('apply', '-f', file);
+    const folder = mkdtempSync(join(tmpdir(), 'pgswarm-bench-'));
+    const file = join(folder, `${this.cluster}.yaml`);
+    try {
+      writeFileSync(file, text);
+      await this.#installation.pgswarm('apply', '-f', file);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   }
 }
 

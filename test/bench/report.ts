@@ -11,7 +11,7 @@ export function report(results: Results): string {
   const figures = targets(results).map(({ what, value, unit, max }) => [
     what,
     unit,
-    value === null ? '–' : value.toFixed(1),
+    value === null ? '–' : value.toFixed(2),
     `≤ ${max}`,
     value === null ? '' : value <= max ? 'met' : 'missed',
   ]);
@@ -28,7 +28,7 @@ function gapRows(phase: Results['pgswarm'][number], limit: Phase<unknown> | unde
     ['by hand: the limit', load, ...columns(gapSummary(limit)), '', String(limit?.lost ?? '–')],
     [
       ...['pgswarm', load, ...columns(gapSummary(phase))],
-      ...[ratio(phase, limit)?.toFixed(1) ?? '–', String(phase.lost)],
+      ...[ratio(phase, limit)?.toFixed(2) ?? '–', String(phase.lost)],
     ],
     ['– as status reports it', load, ...columns(reportedSummary(phase)), '', ''],
   ];
