@@ -4,6 +4,7 @@ import { loadCluster, type Known } from './cluster';
 import { DONE, refusal, type ExitCode } from './exit';
 import { pause } from './pause';
 import { type CliPorts } from './ports';
+import { createProgress } from './progress';
 
 export interface Wait {
   readonly cluster: string;
@@ -14,8 +15,8 @@ export interface Wait {
 
 /** Time between two looks. */
 const LOOK_EVERY_MS = 500;
-/** What a person has to look into may still be only passing: a standby that is a moment behind. */
-const REFUSAL_PATIENCE_MS = 5_000;
+/** What is refused now may be accepted in a moment: a standby that is only just behind. */
+const REFUSAL_PATIENCE_MS = 10_000;
 
 /** Reasons of conditions that no waiting ends: a person has to do something. */
 const REFUSALS: ReadonlySet<string> = new Set([
@@ -31,23 +32,18 @@ const REFUSALS: ReadonlySet<string> = new Set([
 
 /** Done when it is ready; throws with the reason when it is refused, or not ready in time. */
 export async function waitUntilReady(ports: CliPorts, wait: Wait): Promise<ExitCode> {
+  const { cluster, generation, seconds } = wait;
   const startedMs = performance.now();
-  const elapsedMs = (): number => performance.now() - startedMs;
-  let said = '';
-  let refusedSinceMs: number | null = null;
+  const show = createProgress(ports.output, startedMs);
+  const patience = createPatience();
   for (;;) {
-    const known = await loadCluster(ports, wait.cluster);
-    const sentence = sentenceOf(known);
-    if (sentence !== said) ports.output.note(`${clock(elapsedMs())}  ${sentence}`);
-    said = sentence;
-    if (isReady(known.status, wait.generation)) return ready(ports, known.status);
-    const refused = refusedCondition(known.status);
-    refusedSinceMs = refused === null ? null : (refusedSinceMs ?? elapsedMs());
-    if (refused !== null && elapsedMs() - (refusedSinceMs ?? 0) >= REFUSAL_PATIENCE_MS) {
-      throw refusal(refused.reason, `${wait.cluster}: ${refused.reason}: ${refused.message}`);
-    }
-    if (elapsedMs() >= wait.seconds * 1000) {
-      const text = `${wait.cluster} is not ready after ${wait.seconds} s: ${sentence}. The operator goes on; see pgswarm why ${wait.cluster}`;
+    const known = await loadCluster(ports, cluster);
+    show(sentenceOf(known));
+    if (isReady(known.status, generation)) return ready(ports, known.status);
+    const refused = patience(known.status);
+    if (refused !== null) throw refusal(refused.reason, `${cluster}: ${refused.message}`);
+    if (performance.now() - startedMs >= seconds * 1000) {
+      const text = `${cluster} is not ready after ${seconds} s: ${sentenceOf(known)}. The operator goes on; see pgswarm why ${cluster}`;
       throw refusal('NotReadyInTime', text);
     }
     if (!(await pause(LOOK_EVERY_MS, ports.signal))) {
@@ -60,12 +56,10 @@ const sentenceOf = ({ silence, status }: Known): string =>
   silence ?? `${status.decision.because} (${status.decision.rule})`;
 
 function ready({ output }: CliPorts, { cluster, primary, servers }: Status): ExitCode {
-  const standbys = servers.length - 1;
-  const streaming =
-    standbys === 0 ? '' : `, ${standbys} ${standbys === 1 ? 'standby streams' : 'standbys stream'}`;
-  output.print(
-    `${cluster} is ${output.paint('good', 'ready')}: primary ${primary ?? ''}${streaming}`,
-  );
+  const count = servers.length - 1;
+  const standbys = count === 1 ? '1 standby streams' : `${count} standbys stream`;
+  const others = count === 0 ? '' : `, ${standbys}`;
+  output.print(`${cluster} is ${output.paint('good', 'ready')}: primary ${primary ?? ''}${others}`);
   return DONE;
 }
 
@@ -78,16 +72,27 @@ function isReady(status: Status, generation: number): boolean {
   );
 }
 
-function refusedCondition({ conditions, decision }: Status): Condition | null {
-  const disputed = conditions.filter(({ status }) => status === 'False');
-  const isSwitchoverRefused = decision.rule === 'switchover-refused';
-  return (
-    disputed.find(({ reason }) => REFUSALS.has(reason)) ??
-    disputed.find(({ type }) => isSwitchoverRefused && type === 'PrimaryAsDeclared') ??
-    null
-  );
+/** Gives the condition that refuses, once nothing about it has moved for a while. */
+function createPatience(): (status: Status) => Condition | null {
+  let before = '';
+  let sinceMs = performance.now();
+  return (status) => {
+    const refused = refusedCondition(status);
+    const target = status.servers.find(({ name }) => name === status.declaredPrimary);
+    const now = `${refused?.type ?? ''} ${refused?.reason ?? ''} ${target?.state ?? ''}`;
+    if (now !== before) sinceMs = performance.now();
+    before = now;
+    return performance.now() - sinceMs >= REFUSAL_PATIENCE_MS ? refused : null;
+  };
 }
 
-function clock(ms: number): string {
-  return `${(ms / 1000).toFixed(1).padStart(5)} s`;
+function refusedCondition({ conditions }: Status): Condition | null {
+  const disputed = conditions.filter(({ status }) => status === 'False');
+  return (
+    disputed.find(({ reason }) => REFUSALS.has(reason)) ??
+    disputed.find(
+      ({ type, reason }) => type === 'PrimaryAsDeclared' && reason !== 'SwitchoverUnderWay',
+    ) ??
+    null
+  );
 }

@@ -8,6 +8,7 @@ import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';
 import { pause } from '../pause';
 import { type CliPorts } from '../ports';
+import { createProgress } from '../progress';
 
 export interface DeleteOptions {
   readonly volumes?: boolean;
@@ -63,16 +64,13 @@ async function mark(
 async function waitUntilGone(ports: CliPorts, cluster: string): Promise<void> {
   const { store } = ports.connect();
   const startedMs = performance.now();
-  let said = '';
+  const show = createProgress(ports.output, startedMs);
   while ((await store.read(specRecordName(cluster))) !== null) {
-    const sentence = await progress(ports, cluster);
-    if (sentence !== null && sentence !== said) ports.output.note(sentence);
-    said = sentence ?? said;
+    const sentence = await nextStep(ports, cluster);
+    if (sentence !== null) show(sentence);
     if (performance.now() - startedMs > WAIT_SECONDS * 1000) {
-      throw refusal(
-        'NotGoneInTime',
-        `${cluster} is not gone after ${WAIT_SECONDS} s: ${said}. The operator goes on.`,
-      );
+      const text = `${cluster} is not gone after ${WAIT_SECONDS} s: ${sentence ?? ''}. The operator goes on.`;
+      throw refusal('NotGoneInTime', text);
     }
     if (!(await pause(LOOK_EVERY_MS, ports.signal))) {
       throw refusal('Interrupted', 'No longer waiting; the operator goes on with the deletion.');
@@ -81,7 +79,7 @@ async function waitUntilGone(ports: CliPorts, cluster: string): Promise<void> {
 }
 
 /** null when the records went while we looked. */
-async function progress(ports: CliPorts, cluster: string): Promise<string | null> {
+async function nextStep(ports: CliPorts, cluster: string): Promise<string | null> {
   try {
     const { silence, status } = await loadCluster(ports, cluster);
     return silence ?? status.decision.because;

@@ -42,7 +42,8 @@ async function showLog(
   { name, label, options }: Shown,
 ): Promise<void> {
   const { paint, isTerminal } = output;
-  const prefix = label === null ? '' : `${paint('strong', label)}  `;
+  // Elsewhere a line stays the JSON that it is; it names its server itself.
+  const prefix = label === null || !isTerminal ? '' : `${paint('strong', label)}  `;
   const lines = splitLines((line) => {
     output.print(prefix + (isTerminal ? readableLine(line, paint) : line));
   });

@@ -38,6 +38,8 @@ export async function run(
   const environment = [
     ...libpqEnvironment(spec, state?.value.primary ?? null, role),
     `PGPASSFILE=${passFile}`,
+    // Statements may hold secrets, and the container is not the user's own.
+    'PSQL_HISTORY=/dev/null',
     `TERM=${process.env['TERM'] ?? 'dumb'}`,
   ];
   const command = ['sh', '-c', RUN_PSQL, 'psql', ...args];
