@@ -2,7 +2,7 @@
 import { createActor, waitFor } from 'xstate';
 import { type ControlAnswer, type ControlPort } from '../adapters/control/client';
 import { type Log } from '../adapters/log';
-import { type Report, type VolumeReport } from '../core/protocol';
+import { type Assignment, type Report, type VolumeReport } from '../core/protocol';
 import { type Machine } from '../core/settings';
 import { type InstanceEnvironment, type Secrets } from './environment';
 import { Heart } from './heart';
@@ -98,13 +98,13 @@ export class Instance {
       log.warn('Assignment ignored', { because });
       return assignment.reportEveryMs;
     }
-    const isSame = JSON.stringify(before) === JSON.stringify(assignment);
-    if (isSame) return assignment.reportEveryMs;
     const { task, term, leaderEpoch, reportEveryMs } = assignment;
-    log.info('Assignment', { term, leaderEpoch, task });
     this.#postgres.pollEveryMs = reportEveryMs < URGENT_REPORT_MS ? URGENT_POLL_MS : reportEveryMs;
-    this.#state.set({ assignment });
+    this.#state.assign(assignment);
+    if (before !== null && isSameWork(before, assignment)) return reportEveryMs;
+    log.info('Assignment', { term, leaderEpoch, task });
     this.#life.send({ type: 'ASSIGNED' });
+    this.#changed();
     return reportEveryMs;
   }
 
@@ -177,4 +177,11 @@ export class Instance {
       immediateMs: IMMEDIATE_MS,
     });
   }
+}
+
+/** Another pace of reports alone is no other work. */
+function isSameWork(a: Assignment, b: Assignment): boolean {
+  const withoutPace = (assignment: Assignment): string =>
+    JSON.stringify({ ...assignment, reportEveryMs: 0 });
+  return withoutPace(a) === withoutPace(b);
 }

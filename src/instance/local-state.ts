@@ -56,10 +56,15 @@ export class LocalState {
     return this.#values;
   }
 
-  set(changes: Partial<Values>): void {
+  set(changes: Partial<Omit<Values, 'assignment'>>): void {
     const before = JSON.stringify(this.#values);
     this.#values = { ...this.#values, ...changes };
     if (JSON.stringify(this.#values) !== before) this.#onChange();
+  }
+
+  /** Without notice: who calls this says himself that there is a new assignment. */
+  assign(assignment: Assignment): void {
+    this.#values = { ...this.#values, assignment };
   }
 
   /** What `nextAction` looks at. */

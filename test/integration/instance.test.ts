@@ -1,6 +1,14 @@
 /** Two instance managers with real PostgreSQL on this machine, told what to be by a fake leader. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -37,15 +45,14 @@ describe('an instance manager with PostgreSQL', function () {
   let pg2: InstanceProcess;
   let systemIdentifier = '';
 
-  const instance = (server: string): InstanceProcess =>
-    new InstanceProcess({
-      root,
-      cluster: CLUSTER,
-      server,
-      key: leader.key,
-      leaderPort,
-      binDirectory: binDirectory ?? '',
-    });
+  const instances: InstanceProcess[] = [];
+  const instance = (server: string): InstanceProcess => {
+    const { key } = leader;
+    const directory = binDirectory ?? '';
+    const options = { root, cluster: CLUSTER, server, key, leaderPort, binDirectory: directory };
+    instances.push(new InstanceProcess(options));
+    return instances.at(-1)!;
+  };
   const primary = (checkpointFor: string | null = null, slots: readonly string[] = []): Task => ({
     kind: 'primary',
     slots: slots.map(slotName),
@@ -78,10 +85,7 @@ describe('an instance manager with PostgreSQL', function () {
 
   after(async function () {
     if (binDirectory === null || identity === null) return;
-    for (const each of [pg1, pg2]) {
-      each.signal('SIGTERM');
-      await each.ended();
-    }
+    for (const each of instances) await each.die();
     leader.close();
     if (this.currentTest?.isFailed() !== true && process.env['KEEP'] === undefined) {
       rmSync(root, { recursive: true, force: true });
@@ -196,6 +200,164 @@ describe('an instance manager with PostgreSQL', function () {
         (await old.sql(`select count(*) from numbers where n >= ${round * 1000}`)) === '100',
     );
   }
+
+  it('hands the lock on the volume to every process of PostgreSQL', () => {
+    const files = readdirSync(`/proc/${pg1.postmasterPid}/fd`).map((fd) =>
+      readlinkSync(`/proc/${pg1.postmasterPid}/fd/${fd}`),
+    );
+    expect(files).to.include(join(pg1.volume, '.lock'));
+  });
+
+  it('shows its role to load balancers', async () => {
+    expect((await pg1.get('/healthz')).status).to.equal(200);
+    expect((await pg1.get('/primary')).status).to.equal(200);
+    expect((await pg1.get('/replica')).status).to.equal(503);
+    expect((await pg2.get('/replica?lag=1000000')).status).to.equal(200);
+    expect((await pg2.get('/primary')).body['reason']).to.equal('PostgreSQL: standby');
+    expect(JSON.stringify((await pg1.get('/status')).body)).not.to.match(/password|passfile/);
+  });
+
+  it('keeps clear-text passwords out of its log and of every command line', () => {
+    for (const each of [pg1, pg2]) expect(each.log).not.to.match(/(replication|owner)-password/);
+  });
+
+  it('applies changed settings by reload, and says which need a restart', async () => {
+    const parameters = { ...SETTINGS.parameters, work_mem: '5MB', max_connections: '41' };
+    leader.assign('pg1', primary(null, ['pg2']), { settings: { ...SETTINGS, parameters } });
+    const { report } = await leader.until(
+      'pg1',
+      ({ postgres }) => postgres.state === 'primary' && postgres.pendingRestart.length > 0,
+    );
+    expect(report.postgres).to.have.deep.property('pendingRestart', ['max_connections']);
+    expect(await pg1.sql('show work_mem')).to.equal('5MB');
+    leader.assign('pg1', primary(null, ['pg2']));
+    await leader.until(
+      'pg1',
+      ({ postgres }) => postgres.state === 'primary' && postgres.pendingRestart.length === 0,
+    );
+  });
+
+  it('drops slots of servers that are gone', async () => {
+    leader.assign('pg1', primary(null, ['pg2', 'pg3']));
+    const slots = async (): Promise<string> =>
+      await pg1.sql("select string_agg(slot_name, ' ' order by 1) from pg_replication_slots");
+    await eventually(async () => (await slots()) === 'pgswarm_pg2 pgswarm_pg3');
+    leader.assign('pg1', primary(null, ['pg2']));
+    await eventually(async () => (await slots()) === 'pgswarm_pg2');
+  });
+
+  it('kills what outlives a killed postmaster, and starts it again in place', async () => {
+    const postmaster = pg1.postmasterPid;
+    const killedAtMs = performance.now();
+    process.kill(postmaster, 'SIGKILL');
+    const running = await leader.until(
+      'pg1',
+      (report) => isPrimary(report) && pg1.postmasterPid !== postmaster,
+    );
+    note('crash until it accepts writes again', running.atMs - killedAtMs);
+    const stopped = leader.history.find(
+      ({ atMs, report }) =>
+        atMs > killedAtMs && report.server === 'pg1' && report.postgres.state === 'stopped',
+    );
+    expect(stopped?.report.postgres).to.have.nested.property(
+      'control.clusterState',
+      'in production',
+    );
+    await leader.until('pg2', isStreaming);
+  });
+
+  it('stops PostgreSQL in order on SIGTERM, and starts a standby again by itself', async () => {
+    const beganAtMs = performance.now();
+    pg2.signal('SIGTERM');
+    pg2.signal('SIGTERM');
+    expect(await pg2.ended()).to.equal(0);
+    note('SIGTERM until the end', performance.now() - beganAtMs);
+    expect(leader.last('pg2')?.postgres.state).to.equal('stopped');
+    expect(await pg2.controlData()).to.match(/cluster state: +shut down in recovery/);
+    leader.forget('pg2');
+    await pg2.start();
+    const { report } = await leader.until(
+      'pg2',
+      ({ obeys, postgres }) => obeys === null && postgres.state === 'standby',
+    );
+    expect(report.volume.kind).to.equal('tagged');
+    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+    await leader.until('pg2', isStreaming);
+  });
+
+  it('leaves a former primary alone until it is told its role', async () => {
+    pg1.signal('SIGTERM');
+    expect(await pg1.ended()).to.equal(0);
+    const loggedBefore = pg1.log.length;
+    expect(await pg1.controlData()).to.match(/cluster state: +shut down\n/);
+    leader.forget('pg1');
+    await pg1.start();
+    await leader.until('pg1', ({ obeys }) => obeys === null);
+    leader.assign('pg1', { kind: 'wait', because: 'test' });
+    const { report } = await leader.until('pg1', ({ obeys }) => obeys?.task === 'wait');
+    expect(report.postgres.state).to.equal('stopped');
+    leader.assign('pg1', primary(null, ['pg2']));
+    await leader.until('pg1', isPrimary);
+    expect(pg1.log.slice(loggedBefore)).not.to.include('automatic recovery in progress');
+    await leader.until('pg2', isStreaming);
+  });
+
+  it('ignores an assignment of an older term', async () => {
+    leader.assign('pg2', { kind: 'stop', because: 'late' }, { term: 0 });
+    await eventually(() => Promise.resolve(pg2.log.includes('Assignment ignored')));
+    expect((await pg2.get('/healthz')).body['state']).to.equal('standby');
+    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+  });
+
+  it('leaves an empty volume when it is killed while it clones', async () => {
+    const pg3 = instance('pg3');
+    await pg3.start();
+    leader.assign('pg3', { kind: 'clone', volumeId: 'v3', from: upstream('pg3', pg1, 'pg1') });
+    await eventually(() => Promise.resolve(existsSync(join(pg3.volume, 'pgdata.new/base'))));
+    await pg3.die();
+    leader.forget('pg3');
+    await pg3.start();
+    const { report } = await leader.until(
+      'pg3',
+      ({ obeys, volume }) => obeys === null && volume.kind !== 'tagged',
+    );
+    expect(report.volume.kind).to.equal('empty');
+    expect(existsSync(join(pg3.volume, 'pgdata.new'))).to.equal(false);
+    pg3.signal('SIGTERM');
+    await pg3.ended();
+  });
+
+  it('says why it cannot clone, and touches nothing', async () => {
+    const pg3 = instance('pg3');
+    await pg3.start();
+    const from = upstream('pg3', pg1, 'pg1');
+    const rows = [
+      { from: { ...from, systemIdentifier: '1' }, reason: 'UpstreamForeign' },
+      { from: { ...from, port: 1 }, reason: 'UpstreamUnreachable' },
+    ];
+    for (const row of rows) {
+      leader.assign('pg3', { kind: 'clone', volumeId: row.reason, from: row.from });
+      const { report } = await leader.until('pg3', ({ problem }) => problem?.reason === row.reason);
+      console.log(`      ${report.problem?.message ?? ''}`);
+      expect(report.volume.kind).to.equal('empty');
+    }
+    pg3.signal('SIGTERM');
+    await pg3.ended();
+  });
+
+  it('refuses a volume of another server', async () => {
+    const pg4 = instance('pg4');
+    pg4.place('pgswarm.json', readFileSync(join(pg2.volume, 'pgswarm.json'), 'utf8'));
+    pg4.placeDirectory('pgdata');
+    await pg4.start();
+    leader.assign('pg4', { kind: 'initialise', volumeId: 'v4' });
+    const { report } = await leader.until('pg4', ({ problem }) => problem !== null);
+    console.log(`      ${report.problem?.message ?? ''}`);
+    expect(report.problem?.reason).to.equal('VolumeForeign');
+    expect(report.problem?.message).to.include('it belongs to server pg2 of cluster orders');
+    pg4.signal('SIGTERM');
+    await pg4.ended();
+  });
 
   it('keeps its own memory small', () => {
     console.log(`      resident: ${pg1.residentMegabytes()} and ${pg2.residentMegabytes()} MB`);

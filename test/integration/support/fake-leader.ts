@@ -68,6 +68,16 @@ export class FakeLeader {
     this.#notify();
   }
 
+  /** As if this server had never been heard of, nor assigned anything. */
+  forget(server: string): void {
+    this.#assignments.delete(server);
+    this.history.splice(
+      0,
+      this.history.length,
+      ...this.history.filter(({ report }) => report.server !== server),
+    );
+  }
+
   last(server: string): Report | null {
     return this.history.findLast(({ report }) => report.server === server)?.report ?? null;
   }

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -54,6 +55,28 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** The sources, or the built program when PGSWARM_DIST says where it is. */
+function commandLine(): readonly string[] {
+  const built = process.env['PGSWARM_DIST'];
+  if (built !== undefined) return [process.execPath, resolve(built, 'main.js'), 'instance'];
+  const sources = resolve(__dirname, 'run-instance.ts');
+  return [process.execPath, '-r', 'ts-node/register/transpile-only', sources];
+}
+
+function holdersOf(path: string): readonly number[] {
+  const opens = (pid: string): boolean => {
+    try {
+      const directory = `/proc/${pid}/fd`;
+      return readdirSync(directory).some((fd) => readlinkSync(join(directory, fd)) === path);
+    } catch {
+      return false;
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && opens(name))
+    .map(Number);
+}
+
 export class InstanceProcess {
   readonly #options: InstanceOptions;
   readonly #identity = runAs() ?? {};
@@ -95,11 +118,9 @@ export class InstanceProcess {
       this.port = await freePort();
       this.httpPort = await freePort();
     }
-    const program = resolve(__dirname, 'run-instance.ts');
     // As the entrypoint of the image does it: the lock is held by everything below this shell.
     const script = 'exec 200>>"$0/.lock"; flock 200; export PGSWARM_LOCK_FD=200; exec "$@"';
-    const node = [process.execPath, '-r', 'ts-node/register/transpile-only', program];
-    this.#child = spawn('bash', ['-c', script, this.volume, ...node], {
+    this.#child = spawn('bash', ['-c', script, this.volume, ...commandLine()], {
       ...this.#identity,
       cwd: resolve(__dirname, '../../..'),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -126,6 +147,25 @@ export class InstanceProcess {
 
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal);
+  }
+
+  /** As the kernel does it to a container: every process that holds the volume's lock dies. */
+  async die(): Promise<void> {
+    const lock = join(this.volume, '.lock');
+    for (let pids = holdersOf(lock); pids.length > 0; pids = holdersOf(lock)) {
+      for (const pid of pids) process.kill(pid, 'SIGKILL');
+      await new Promise((resume) => setTimeout(resume, 5));
+    }
+    await this.ended();
+  }
+
+  /** Puts a file into the volume. */
+  place(name: string, text: string): void {
+    this.#write(join('data', name), text);
+  }
+
+  placeDirectory(name: string): void {
+    this.#directory(join('data', name));
   }
 
   /** Exit code, or the signal that ended it. */
