@@ -23,19 +23,24 @@ export class Deployment {
     this.lab = lab;
   }
 
-  /** Brings the lab up and deploys the stack, or finds both. */
+  /** Brings the lab up and deploys the stack; what an earlier run left there is taken away. */
   static async open(): Promise<Deployment> {
     const lab = await Lab.open(LAB);
     await lab.up();
     const deployment = new Deployment(lab);
-    await deployment.docker([
-      'stack',
-      'deploy',
-      '-c',
-      join(ROOT, 'manifests/pgswarm.yaml'),
-      'pgswarm',
-    ]);
+    const stack = join(ROOT, 'manifests/pgswarm.yaml');
+    await deployment.docker(['stack', 'deploy', '-c', stack, 'pgswarm']);
+    await deployment.docker(['service', 'update', '--force', '-q', '-d', 'pgswarm_operator']);
+    for (const cluster of await deployment.clusters()) {
+      await deployment.mustPgswarm('delete', cluster, '--volumes', '--yes');
+    }
     return deployment;
+  }
+
+  /** Names of the clusters in the store. */
+  async clusters(): Promise<readonly string[]> {
+    const names = await this.docker(['config', 'ls', '--format', '{{.Name}}']);
+    return [...names.matchAll(/^pgswarm\.(.+)\.spec$/gm)].map((match) => match[1]!);
   }
 
   /** `docker …` on a manager that answers. */
