@@ -45,17 +45,23 @@ export function standardOutput(environment = process.env): Output {
     print: (text) => void stdout.write(`${text}\n`),
     note: (text) => void stderr.write(`${text}\n`),
     redraw: (text) => void stdout.write(`${CLEAR_SCREEN}${text}\n`),
-    ask: async (question) => {
-      if (!stdin.isTTY) return null;
-      const prompt = createInterface({ input: stdin, output: stderr });
-      try {
-        return await prompt.question(question);
-      } finally {
-        prompt.close();
-      }
-    },
+    ask: (question) => (stdin.isTTY ? askTerminal(question) : Promise.resolve(null)),
     paint: isColoured ? coloured : plain,
   };
+}
+
+/** Ctrl-C and Ctrl-D are an answer, too: an empty one. */
+async function askTerminal(question: string): Promise<string> {
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const left = new AbortController();
+  for (const event of ['SIGINT', 'close']) prompt.once(event, () => left.abort());
+  try {
+    return await prompt.question(question, { signal: left.signal });
+  } catch {
+    return '';
+  } finally {
+    prompt.close();
+  }
 }
 
 /** Width of a table in which `wide` columns are folded. */
