@@ -40,9 +40,16 @@ function realPorts(): CliPorts {
   };
 }
 
-/** The first Ctrl-C asks the command to leave; the second one ends it. */
+/** A command that waits leaves at once on Ctrl-C; one that is busy is not waited for long. */
+const LEAVE_TIMEOUT_MS = 1_000;
+/** As shells say of a program that was interrupted. */
+const INTERRUPTED = 130;
+
 function interruption(): AbortSignal {
   const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort());
+  process.once('SIGINT', () => {
+    controller.abort();
+    setTimeout(() => process.exit(INTERRUPTED), LEAVE_TIMEOUT_MS).unref();
+  });
   return controller.signal;
 }
