@@ -10,6 +10,11 @@ interface KnownFailure {
 /** The first that matches. Messages are English: programs run with `LC_ALL=C.UTF-8`. */
 const KNOWN: readonly KnownFailure[] = [
   {
+    pattern: /shared memory segment/,
+    reason: 'SharedMemoryRefused',
+    advice: 'a container has 64 MB in /dev/shm unless it is given more; only postgres writes there',
+  },
+  {
     pattern: /No space left on device|disk full/i,
     reason: 'DataVolumeFull',
     advice: 'the volume is full: make room on its file system',
