@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type AnyStateNode } from 'xstate';
 import { RULES } from '../src/core/decide';
 import { type Section } from '../src/core/rules/rule';
+import { renderCliReference } from '../src/cli/reference';
 import { clusterMachine } from '../src/operator/cluster-machine';
 import { lifeMachine } from '../src/instance/life-machine';
 
@@ -21,6 +22,7 @@ export interface GeneratedDocument {
 export const generateDocuments = (): readonly GeneratedDocument[] => [
   { path: 'docs/reference/rules.md', text: renderRules() },
   { path: 'docs/reference/machines.md', text: renderMachines() },
+  { path: 'docs/reference/cli.md', text: renderCliReference() },
 ];
 
 const SECTIONS: Readonly<Record<Section, string>> = {
@@ -38,7 +40,15 @@ function renderRules(): string {
     const rows = RULES.filter((rule) => rule.section === section).map(
       ({ id, about }) => `| \`${id}\` | ${about} |`,
     );
-    return [`## ${section}`, '', SECTIONS[section], '', '| rule | what it is for |', '| --- | --- |', ...rows].join('\n');
+    return [
+      `## ${section}`,
+      '',
+      SECTIONS[section],
+      '',
+      '| rule | what it is for |',
+      '| --- | --- |',
+      ...rows,
+    ].join('\n');
   });
   return `# The rules
 

@@ -1,7 +1,8 @@
 /**
  * The decision: a table of rules in sections ordered by safety. The first rule that has something
  * to do decides. If none has, the first one that waits is the decision, and if none matches the
- * cluster is steady. Rules that merely wait are never lost: each raises its condition.
+ * cluster is steady. Rules that merely wait are never lost: each raises its condition. Only a change
+ * of role that is under way lets no rule after it act.
  */
 import { type Step } from './steps';
 import { initialState } from './state';
@@ -71,9 +72,10 @@ function decideOn(view: View): Decision {
   for (const { id, evaluate } of rules) {
     const outcome = evaluate(view);
     if (outcome === null) continue;
-    const { because, steps, condition } = outcome;
+    const { because, steps, condition, blocks } = outcome;
     if (steps.length > 0) return { rule: id, because, steps, findings };
     findings.push({ rule: id, because, condition });
+    if (blocks) break;
   }
   const [first] = findings;
   return first === undefined

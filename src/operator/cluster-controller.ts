@@ -116,14 +116,18 @@ export class ClusterController implements ClusterLoop {
 
   /** Takes an instance's report and answers what it shall be; null when the server is unknown. */
   report(report: Report): Assignment | null {
-    if (this.#isNews(report)) {
+    const before = this.#reports.get(report.server)?.report;
+    const isNews = this.#isNews(report);
+    if (isNews) {
       this.#reports.set(report.server, { report, seenAtMs: this.#ports.clock.monotonicMs() });
       this.#gap.reported(report, this.#state?.value ?? null);
     }
     const assignment = this.#assignment(report.server);
     if (assignment?.task.kind === 'stop') this.#gap.toldToStop();
-    this.#wakeWaiters();
-    this.look('reports');
+    if (isNews && (this.#state?.value.change != null || isDifferent(before, report))) {
+      this.#wakeWaiters();
+      this.look('reports');
+    }
     return assignment;
   }
 
@@ -350,6 +354,15 @@ export class ClusterController implements ClusterLoop {
     this.#conditionsSince.set(key, since);
     return { ...condition, since };
   }
+}
+
+/** Positions of a steady cluster move all the time; they are looked at with the next rest. */
+function isDifferent(before: Report | undefined, report: Report): boolean {
+  const still = (each: Report): string =>
+    JSON.stringify({ ...each, sequence: 0 }, (name, value: unknown) =>
+      name.toLowerCase().endsWith('lsn') ? undefined : value,
+    );
+  return before === undefined || still(before) !== still(report);
 }
 
 /** What an instance has been told, in short; both sides compute it over the same text. */

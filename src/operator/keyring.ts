@@ -26,6 +26,8 @@ export class Keyring {
   readonly rootKey: Buffer | null = readRootKey();
   readonly #ports: { readonly store: Store; readonly clock: Clock };
   readonly #uids = new Map<string, KnownUid>();
+  /** Derived once: they are asked for with every report. */
+  readonly #secrets = new Map<string, ClusterSecrets>();
 
   constructor(ports: { readonly store: Store; readonly clock: Clock }) {
     this.#ports = ports;
@@ -37,7 +39,11 @@ export class Keyring {
   }
 
   secrets(cluster: string, uid: string): ClusterSecrets | null {
-    return this.rootKey === null ? null : deriveSecrets(this.rootKey, cluster, uid);
+    if (this.rootKey === null) return null;
+    const name = `${cluster} ${uid}`;
+    const secrets = this.#secrets.get(name) ?? deriveSecrets(this.rootKey, cluster, uid);
+    this.#secrets.set(name, secrets);
+    return secrets;
   }
 
   fingerprints(cluster: string, uid: string): ClusterSecrets | null {

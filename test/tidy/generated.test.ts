@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { generate, type GeneratedFile } from '../../crds/generate';
+import { generateDocuments } from '../../docs/generate';
 
 const ROOT = join(__dirname, '../..');
 
@@ -25,6 +26,14 @@ describe('generated files', function () {
     it(`${path} is what \`npm run generate\` writes`, () => {
       const file = files.find((one) => one.path === path);
       expect(readFileSync(join(ROOT, path), 'utf8')).to.equal(file?.text);
+    });
+  }
+});
+
+describe('documents made from the code', () => {
+  for (const { path, text } of generateDocuments()) {
+    it(`${path} is what \`npm run generate\` writes`, () => {
+      expect(readFileSync(join(ROOT, path), 'utf8')).to.equal(text);
     });
   }
 });

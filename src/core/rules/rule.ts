@@ -24,6 +24,8 @@ export interface Outcome {
   readonly because: string;
   /** Empty: nothing can be done but wait. */
   readonly steps: readonly Step[];
+  /** No rule after this one may act while it waits. */
+  readonly blocks: boolean;
   /** The condition that is raised while the rule matches. */
   readonly condition: ConditionRaised | null;
 }
@@ -47,10 +49,11 @@ interface Definition<Found> {
   readonly because: (found: Found, view: View) => string;
   readonly steps?: (found: Found, view: View) => readonly Step[];
   readonly condition?: ConditionRaised | ((found: Found) => ConditionRaised);
+  readonly blocks?: boolean;
 }
 
 export function rule<Found>(definition: Definition<Found>): Rule {
-  const { id, section, about, when, because, steps, condition } = definition;
+  const { id, section, about, when, because, steps, condition, blocks = false } = definition;
   return {
     id,
     section,
@@ -61,6 +64,7 @@ export function rule<Found>(definition: Definition<Found>): Rule {
       return {
         because: because(found, view),
         steps: steps?.(found, view) ?? [],
+        blocks,
         condition: (typeof condition === 'function' ? condition(found) : condition) ?? null,
       };
     },

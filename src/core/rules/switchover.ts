@@ -162,6 +162,7 @@ export const switchoverRules: readonly Rule[] = [
     because: ({ change, to }) =>
       `${change.to} is being promoted${to?.report?.problem == null ? '' : `; ${to.report.problem.message}`}`,
     condition: { type: 'Ready', reason: 'Promoting' },
+    blocks: true,
   }),
   rule<InFlight & { lsn: Lsn }>({
     id: 'switchover-promote',
@@ -216,6 +217,7 @@ export const switchoverRules: readonly Rule[] = [
         ? `${change.from} is stopping`
         : `${change.to} is replaying the end of ${change.from}'s WAL`,
     condition: { type: 'Ready', reason: 'Stopping' },
+    blocks: true,
   }),
   rule<InFlight & { why: string }>({
     id: 'switchover-give-up',
@@ -269,6 +271,7 @@ export const switchoverRules: readonly Rule[] = [
         ? `${change.to} has to come closer to ${change.from}`
         : `${change.from} is doing a CHECKPOINT`,
     condition: { type: 'PrimaryAsDeclared', reason: 'SwitchoverUnderWay' },
+    blocks: true,
   }),
 ];
 
@@ -293,8 +296,9 @@ interface Request {
 /** The declared primary is another server than the recorded one, and no change is under way. */
 function requested(view: View): Request | null {
   const { state, spec } = view;
-  if (state.primary === null || state.change !== null || state.primary === spec.primary)
-    {return null;}
+  if (state.primary === null || state.change !== null || state.primary === spec.primary) {
+    return null;
+  }
   const target = view.servers.find(({ name }) => name === spec.primary);
   return target === undefined ? null : { target, obstacle: obstacleOf(view, target) };
 }
