@@ -9,11 +9,16 @@ import { type Status } from '../../src/core/status';
 import { Lab } from '../lab/lab';
 import { attempt, run, waitFor, type Result } from '../lab/shell';
 
-const ROOT = join(__dirname, '../..');
+export const ROOT = join(__dirname, '../..');
 const LAB = process.env['PGSWARM_TEST_LAB'] ?? 'test';
 
 /** Nothing in a healthy lab takes longer. */
 const PATIENCE_MS = 120_000;
+
+interface Container {
+  readonly node: string;
+  readonly id: string;
+}
 
 export class Deployment {
   readonly lab: Lab;
@@ -142,10 +147,21 @@ export class Deployment {
     });
   }
 
-  /** Kills the one container of a service as `docker kill` does. */
+  /** Kills the one container of a service as `docker kill` does; returns when another one runs. */
   async killContainer(service: string): Promise<void> {
-    const [container] = await this.containers(service);
-    await this.lab.exec(container!.node, ['docker', 'kill', container!.id]);
+    await this.replacing(service, async ({ node, id }) => {
+      await this.lab.exec(node, ['docker', 'kill', id]);
+    });
+  }
+
+  /** Does something that makes Swarm replace a service's container, and waits for the new one. */
+  async replacing(service: string, what: (old: Container) => Promise<void>): Promise<void> {
+    const [old] = await this.containers(service);
+    await what(old!);
+    await waitFor(`another container of ${service}`, PATIENCE_MS, async () => {
+      const [now] = await this.containers(service);
+      return now === undefined || now.id === old!.id ? undefined : true;
+    });
   }
 
   /** Waits for a line in a service's log. */
@@ -173,15 +189,15 @@ export class Deployment {
   }
 
   /** Names of the running containers of a server, with the node each is on. */
-  async containers(server: string): Promise<{ readonly node: string; readonly id: string }[]> {
-    const found: { node: string; id: string }[] = [];
+  async containers(service: string): Promise<Container[]> {
+    const found: Container[] = [];
     for (const node of this.lab.nodes()) {
       const { code, stdout } = await this.lab.exec(node, [
         'docker',
         'ps',
         '-q',
         '--filter',
-        `label=com.docker.swarm.service.name=${server}`,
+        `label=com.docker.swarm.service.name=${service}`,
       ]);
       if (code !== 0) continue;
       for (const id of stdout.split('\n').filter((line) => line !== '')) found.push({ node, id });

@@ -53,61 +53,63 @@ describe('a pair on a real Swarm', function () {
   const rows = (): Promise<string> =>
     deployment.sql(CLUSTER, 'select count(*) from pgswarm_writer');
 
-  it('is made of one file', async () => {
-    await declare('pg1');
-    const status = await deployment.ready(CLUSTER, 'pg1');
-    expect(status.servers.map(({ name, role, state }) => ({ name, role, state }))).to.deep.equal([
-      { name: 'pg1', role: 'primary', state: 'running' },
-      { name: 'pg2', role: 'standby', state: 'streaming' },
-    ]);
-    uri = (await deployment.mustPgswarm('connect', CLUSTER, '--with-password')).trim();
-    expect(await deployment.sql(CLUSTER, 'show password_encryption')).to.equal('scram-sha-256');
-  });
-
-  it('keeps its passwords out of labels, environments, logs and process lists', async () => {
-    const password = /:([^:@/]+)@/.exec(uri)![1]!;
-    const objects = await Promise.all([
-      deployment.docker(['service', 'inspect', 'pgswarm-orders-pg1', 'pgswarm-orders-pg2']),
-      deployment.docker(['config', 'inspect', 'pgswarm.orders.spec', 'pgswarm.orders.state']),
-      deployment.docker(['service', 'logs', 'pgswarm-orders-pg1']),
-      deployment.docker(['service', 'logs', 'pgswarm_operator']),
-      ...deployment.lab.nodes().map(async (node) => {
-        const { stdout } = await deployment.lab.exec(node, ['ps', 'axeww']);
-        return stdout;
-      }),
-    ]);
-    for (const text of objects) expect(text.includes(password)).to.equal(false);
-  });
-
-  it('takes no step when the same file is applied again', async () => {
-    const before = await deployment.mustPgswarm('events', CLUSTER, '-o', 'json');
-    const file = deployment.file('pair.yaml', pair('pg1'));
-    expect(await deployment.mustPgswarm('plan', '-f', file)).to.match(/nothing to do/i);
-    expect(await deployment.mustPgswarm('apply', '-f', file, '--wait=30')).to.match(/unchanged/);
-    expect(await deployment.mustPgswarm('events', CLUSTER, '-o', 'json')).to.equal(before);
-  });
-
-  it('switches twenty times back and forth, and no acknowledged write is lost', async function () {
-    this.timeout(600_000);
-    const writer = await whileWriting(async () => {
-      for (let count = 0; count < 10; count += 1) {
-        await declare('pg2');
-        await declare('pg1');
-      }
+  describe('of one file', () => {
+    it('is made', async () => {
+      await declare('pg1');
+      const status = await deployment.ready(CLUSTER, 'pg1');
+      expect(status.servers.map(({ name, role, state }) => ({ name, role, state }))).to.deep.equal([
+        { name: 'pg1', role: 'primary', state: 'running' },
+        { name: 'pg2', role: 'standby', state: 'streaming' },
+      ]);
+      uri = (await deployment.mustPgswarm('connect', CLUSTER, '--with-password')).trim();
+      expect(await deployment.sql(CLUSTER, 'show password_encryption')).to.equal('scram-sha-256');
     });
-    expect(writer.acknowledged).to.be.greaterThan(200);
-    const status = await deployment.ready(CLUSTER, 'pg1');
-    expect(status.term).to.equal(21);
-  });
 
-  it('refuses a primary that is none of its servers, and changes nothing', async () => {
-    const file = deployment.file('pair.yaml', pair('pg9'));
-    const { code, stderr } = await deployment.pgswarm('apply', '-f', file);
-    expect(code).to.equal(1);
-    expect(stderr)
-      .to.match(/spec\.primary.*pg9/s)
-      .and.to.match(/pg1/);
-    expect((await deployment.ready(CLUSTER)).declaredPrimary).to.equal('pg1');
+    it('keeps its passwords out of labels, environments, logs and process lists', async () => {
+      const password = /:([^:@/]+)@/.exec(uri)![1]!;
+      const objects = await Promise.all([
+        deployment.docker(['service', 'inspect', 'pgswarm-orders-pg1', 'pgswarm-orders-pg2']),
+        deployment.docker(['config', 'inspect', 'pgswarm.orders.spec', 'pgswarm.orders.state']),
+        deployment.docker(['service', 'logs', 'pgswarm-orders-pg1']),
+        deployment.docker(['service', 'logs', 'pgswarm_operator']),
+        ...deployment.lab.nodes().map(async (node) => {
+          const { stdout } = await deployment.lab.exec(node, ['ps', 'axeww']);
+          return stdout;
+        }),
+      ]);
+      for (const text of objects) expect(text.includes(password)).to.equal(false);
+    });
+
+    it('takes no step when the same file is applied again', async () => {
+      const before = await deployment.mustPgswarm('events', CLUSTER, '-o', 'json');
+      const file = deployment.file('pair.yaml', pair('pg1'));
+      expect(await deployment.mustPgswarm('plan', '-f', file)).to.match(/nothing to do/i);
+      expect(await deployment.mustPgswarm('apply', '-f', file, '--wait=30')).to.match(/unchanged/);
+      expect(await deployment.mustPgswarm('events', CLUSTER, '-o', 'json')).to.equal(before);
+    });
+
+    it('switches twenty times back and forth, and no acknowledged write is lost', async function () {
+      this.timeout(600_000);
+      const writer = await whileWriting(async () => {
+        for (let count = 0; count < 10; count += 1) {
+          await declare('pg2');
+          await declare('pg1');
+        }
+      });
+      expect(writer.acknowledged).to.be.greaterThan(200);
+      const status = await deployment.ready(CLUSTER, 'pg1');
+      expect(status.term).to.equal(21);
+    });
+
+    it('refuses a primary that is none of its servers, and changes nothing', async () => {
+      const file = deployment.file('pair.yaml', pair('pg9'));
+      const { code, stderr } = await deployment.pgswarm('apply', '-f', file);
+      expect(code).to.equal(1);
+      expect(stderr)
+        .to.match(/spec\.primary.*pg9/s)
+        .and.to.match(/pg1/);
+      expect((await deployment.ready(CLUSTER)).declaredPrimary).to.equal('pg1');
+    });
   });
 
   describe('with a target that lags', () => {
@@ -197,101 +199,103 @@ describe('a pair on a real Swarm', function () {
     });
   });
 
-  it('has its standby back after its container was killed', async () => {
-    await declare('pg1');
-    await whileWriting(async () => {
-      await deployment.killContainer('pgswarm-orders-pg2');
-      await deployment.until(CLUSTER, 'the loss is seen', ({ phase }) => phase === 'Degraded');
+  describe('under faults', () => {
+    it('has its standby back after its container was killed', async () => {
+      await declare('pg1');
+      await whileWriting(async () => {
+        await deployment.killContainer('pgswarm-orders-pg2');
+        await deployment.ready(CLUSTER, 'pg1');
+      });
+    });
+
+    it('has its primary back, as primary and with all data, after its container was killed', async () => {
+      await whileWriting(async () => {
+        await deployment.killContainer('pgswarm-orders-pg1');
+        await deployment.ready(CLUSTER, 'pg1');
+      });
+    });
+
+    it('restarts without crash recovery after an orderly stop', async () => {
+      await deployment.replacing('pgswarm-orders-pg1', async () => {
+        await deployment.docker(['service', 'update', '--force', '-q', '-d', 'pgswarm-orders-pg1']);
+      });
+      await deployment.ready(CLUSTER, 'pg1');
+      const [container] = await deployment.containers('pgswarm-orders-pg1');
+      const { stdout } = await deployment.lab.exec(container!.node, [
+        'docker',
+        'logs',
+        container!.id,
+      ]);
+      expect(stdout).to.match(/database system was shut down at/);
+      expect(stdout).to.not.match(/automatic recovery in progress/);
+    });
+
+    it('puts a service back that was removed by hand, with its data', async () => {
+      const before = await rows();
+      await deployment.replacing('pgswarm-orders-pg1', async () => {
+        await deployment.docker(['service', 'rm', 'pgswarm-orders-pg1']);
+      });
+      await deployment.ready(CLUSTER, 'pg1');
+      expect(await rows()).to.equal(before);
+    });
+
+    it('puts a service right that was edited by hand', async () => {
+      await deployment.docker([
+        'service',
+        'update',
+        '-d',
+        '-q',
+        '--env-add',
+        'PGSWARM_SERVER=pg9',
+        'pgswarm-orders-pg2',
+      ]);
+      await deployment.untilLogged(
+        'pgswarm_operator',
+        /update the service pgswarm-orders-pg2: env PGSWARM_SERVER/,
+      );
       await deployment.ready(CLUSTER, 'pg1');
     });
-  });
 
-  it('has its primary back, as primary and with all data, after its container was killed', async () => {
-    await whileWriting(async () => {
-      await deployment.killContainer('pgswarm-orders-pg1');
-      await deployment.until(CLUSTER, 'the loss is seen', ({ phase }) => phase === 'Unavailable');
+    it('refuses a volume that was emptied behind its back, until a person says that it is gone', async () => {
+      const [container] = await deployment.containers('pgswarm-orders-pg2');
+      await deployment.lab.exec(container!.node, [
+        'sh',
+        '-c',
+        `docker kill ${container!.id} && rm -rf $(docker volume inspect -f '{{.Mountpoint}}' ${PG2_VOLUME})/*`,
+      ]);
+      const status = await deployment.until(CLUSTER, 'a refusal', ({ conditions }) =>
+        conditions.some(({ reason }) => reason === 'VolumeMissing'),
+      );
+      expect(status.conditions.find(({ reason }) => reason === 'VolumeMissing')!.message).to.match(
+        /pgswarm\.orders\.pg2\.data on n2 is empty, but .* was expected there.*pgswarm reclone orders pg2/,
+      );
+      await deployment.mustPgswarm('reclone', CLUSTER, 'pg2', '--yes');
       await deployment.ready(CLUSTER, 'pg1');
     });
-  });
 
-  it('restarts without crash recovery after an orderly stop', async () => {
-    await deployment.docker(['service', 'update', '--force', '-q', '-d', 'pgswarm-orders-pg1']);
-    await deployment.until(CLUSTER, 'the restart', ({ phase }) => phase === 'Unavailable');
-    await deployment.ready(CLUSTER, 'pg1');
-    const [container] = await deployment.containers('pgswarm-orders-pg1');
-    const { stdout } = await deployment.lab.exec(container!.node, [
-      'docker',
-      'logs',
-      container!.id,
-    ]);
-    expect(stdout).to.match(/database system was shut down at/);
-    expect(stdout).to.not.match(/automatic recovery in progress/);
-  });
+    it('can be deleted and made again on the volumes that were kept', async () => {
+      const before = await rows();
+      const said = await deployment.pgswarm('delete', CLUSTER, '--yes');
+      expect(said.code, said.stderr).to.equal(0);
+      expect(said.stdout + said.stderr).to.include(PG2_VOLUME);
+      expect(
+        await deployment.docker(['service', 'ls', '-q', '--filter', 'name=pgswarm-orders']),
+      ).to.equal('');
+      await declare('pg1');
+      await deployment.ready(CLUSTER, 'pg1');
+      expect(await rows()).to.equal(before);
+      uri = (await deployment.mustPgswarm('connect', CLUSTER, '--with-password')).trim();
+      await whileWriting(() => declare('pg2'));
+    });
 
-  it('puts a service back that was removed by hand, with its data', async () => {
-    const before = await rows();
-    await deployment.docker(['service', 'rm', 'pgswarm-orders-pg1']);
-    await deployment.until(CLUSTER, 'the loss is seen', ({ phase }) => phase === 'Unavailable');
-    await deployment.ready(CLUSTER, 'pg1');
-    expect(await rows()).to.equal(before);
-  });
-
-  it('puts a service right that was edited by hand', async () => {
-    await deployment.docker([
-      'service',
-      'update',
-      '-d',
-      '-q',
-      '--env-add',
-      'PGSWARM_SERVER=pg9',
-      'pgswarm-orders-pg2',
-    ]);
-    await deployment.untilLogged(
-      'pgswarm_operator',
-      /update the service pgswarm-orders-pg2: env PGSWARM_SERVER/,
-    );
-    await deployment.ready(CLUSTER, 'pg1');
-  });
-
-  it('refuses a volume that was emptied behind its back, until a person says that it is gone', async () => {
-    const [container] = await deployment.containers('pgswarm-orders-pg2');
-    await deployment.lab.exec(container!.node, [
-      'sh',
-      '-c',
-      `docker kill ${container!.id} && rm -rf $(docker volume inspect -f '{{.Mountpoint}}' ${PG2_VOLUME})/*`,
-    ]);
-    const status = await deployment.until(CLUSTER, 'a refusal', ({ conditions }) =>
-      conditions.some(({ reason }) => reason === 'VolumeMissing'),
-    );
-    expect(status.conditions.find(({ reason }) => reason === 'VolumeMissing')!.message).to.match(
-      /pgswarm\.orders\.pg2\.data on n2 is empty, but .* was expected there.*pgswarm reclone orders pg2/,
-    );
-    await deployment.mustPgswarm('reclone', CLUSTER, 'pg2', '--yes');
-    await deployment.ready(CLUSTER, 'pg1');
-  });
-
-  it('can be deleted and made again on the volumes that were kept', async () => {
-    const before = await rows();
-    const said = await deployment.pgswarm('delete', CLUSTER, '--yes');
-    expect(said.code, said.stderr).to.equal(0);
-    expect(said.stdout + said.stderr).to.include(PG2_VOLUME);
-    expect(
-      await deployment.docker(['service', 'ls', '-q', '--filter', 'name=pgswarm-orders']),
-    ).to.equal('');
-    await declare('pg1');
-    await deployment.ready(CLUSTER, 'pg1');
-    expect(await rows()).to.equal(before);
-    uri = (await deployment.mustPgswarm('connect', CLUSTER, '--with-password')).trim();
-    await whileWriting(() => declare('pg2'));
-  });
-
-  it('is gone with its volumes when the user asks for it', async () => {
-    const said = await deployment.pgswarm('delete', CLUSTER, '--volumes', '--yes');
-    expect(said.code, said.stderr).to.equal(0);
-    for (const node of deployment.lab.nodes()) {
-      const { stdout } = await deployment.lab.exec(node, ['docker', 'volume', 'ls', '-q']);
-      expect(stdout).to.not.include('pgswarm.orders');
-    }
+    it('is gone with its volumes when the user asks for it', async () => {
+      const said = await deployment.pgswarm('delete', CLUSTER, '--volumes', '--yes');
+      expect(said.code, said.stderr).to.equal(0);
+      for (const node of deployment.lab.nodes()) {
+        const { stdout } = await deployment.lab.exec(node, ['docker', 'volume', 'ls', '-q']);
+        expect(stdout).to.not.include('pgswarm.orders');
+      }
+    });
   });
 });
 
