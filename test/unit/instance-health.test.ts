@@ -1,0 +1,101 @@
+import { expect } from 'chai';
+import { type PostgresReport, type Task } from '../../src/core/protocol';
+import {
+  judgeHealth,
+  judgePrimary,
+  judgeReplica,
+  type Health,
+} from '../../src/instance/health-server';
+import { restartDelayMs } from '../../src/instance/restart-pacing';
+
+const both = { systemIdentifier: '7', timeline: 1, pendingRestart: [] };
+const primary: PostgresReport = { state: 'primary', ...both, lsn: '0/A0', standbys: [] };
+const standby = (status: string | null): PostgresReport => ({
+  state: 'standby',
+  ...both,
+  receivedLsn: '0/B0',
+  replayedLsn: '0/A0',
+  receiver: status === null ? null : { status, host: 'pg1' },
+});
+const asPrimary: Task = { kind: 'primary', slots: [], checkpointFor: null };
+const wait: Task = { kind: 'wait', because: 'test' };
+
+const health = (
+  postgres: PostgresReport,
+  task: Task | null,
+  changes: Partial<Health> = {},
+): Health => ({
+  report: {
+    cluster: 'orders',
+    server: 'pg1',
+    bootId: 'b',
+    obeys: null,
+    volume: { kind: 'empty' },
+    postgres,
+    busy: null,
+    problem: null,
+    checkpointedFor: null,
+  },
+  task,
+  contactAgeMs: 0,
+  heartAgeMs: 0,
+  ...changes,
+});
+
+describe('health', () => {
+  const starting: PostgresReport = { state: 'starting' };
+  const rows = [
+    { name: 'runs as it should', of: judgeHealth(health(primary, asPrimary)), ok: true },
+    { name: 'does not run and should', of: judgeHealth(health(starting, asPrimary)), ok: false },
+    { name: 'does not run and need not', of: judgeHealth(health(starting, wait)), ok: true },
+    {
+      name: 'has a heart that is stuck',
+      of: judgeHealth(health(primary, asPrimary, { heartAgeMs: 60_000 })),
+      ok: false,
+    },
+    { name: 'is the primary', of: judgePrimary(health(primary, asPrimary)), ok: true },
+    {
+      name: 'is a primary without an assignment',
+      of: judgePrimary(health(primary, null)),
+      ok: false,
+    },
+    {
+      name: 'is to become primary',
+      of: judgePrimary(health(standby('streaming'), asPrimary)),
+      ok: false,
+    },
+    { name: 'streams', of: judgeReplica(health(standby('streaming'), wait), null), ok: true },
+    {
+      name: 'lags as far as it may',
+      of: judgeReplica(health(standby('streaming'), wait), 16),
+      ok: true,
+    },
+    { name: 'lags too far', of: judgeReplica(health(standby('streaming'), wait), 15), ok: false },
+    { name: 'does not stream', of: judgeReplica(health(standby(null), wait), null), ok: false },
+    {
+      name: 'is a primary and no replica',
+      of: judgeReplica(health(primary, asPrimary), null),
+      ok: false,
+    },
+  ];
+  for (const { name, of, ok } of rows) {
+    it(`${ok ? 'is good' : 'is bad'} for one that ${name}`, () => {
+      expect(of.ok, of.reason).to.equal(ok);
+    });
+  }
+});
+
+describe('starting again after a crash', () => {
+  const rows = [
+    { name: 'the first time at once', crashes: [1000], delayMs: 0 },
+    { name: 'the second time in a row a little later', crashes: [500, 1000], delayMs: 1000 },
+    { name: 'then ever later', crashes: [0, 200, 500, 1000], delayMs: 4000 },
+    { name: 'but not later than a bound', crashes: Array<number>(20).fill(1000), delayMs: 30_000 },
+    { name: 'and at once when the others were long ago', crashes: [-90_000, 1000], delayMs: 0 },
+  ];
+  for (const { name, crashes, delayMs } of rows) {
+    it(name, () => {
+      expect(restartDelayMs(crashes, 1000)).to.equal(delayMs);
+    });
+  }
+});

@@ -1,0 +1,380 @@
+import { expect } from 'chai';
+import { type PostgresReport, type Task, type Upstream } from '../../src/core/protocol';
+import {
+  isSuperseded,
+  nextAction,
+  type Action,
+  type LocalFacts,
+} from '../../src/instance/next-action';
+
+const UPSTREAM: Upstream = {
+  server: 'pg2',
+  host: 'pg2',
+  port: 5432,
+  slot: 'pgswarm_pg1',
+  systemIdentifier: '7',
+};
+const OTHER_UPSTREAM: Upstream = { ...UPSTREAM, server: 'pg3', host: 'pg3' };
+
+const stopped = (standbySignal: boolean, clusterState = 'shut down'): PostgresReport => ({
+  state: 'stopped',
+  standbySignal,
+  control: {
+    systemIdentifier: '7',
+    timeline: 1,
+    clusterState,
+    checkpointLsn: '0/28',
+    endLsn: '0/A0',
+  },
+});
+const both = { systemIdentifier: '7', timeline: 1, pendingRestart: [] };
+const runsPrimary: PostgresReport = { state: 'primary', ...both, lsn: '0/A0', standbys: [] };
+const runsStandby: PostgresReport = {
+  state: 'standby',
+  ...both,
+  receivedLsn: '0/A0',
+  replayedLsn: '0/A0',
+  receiver: null,
+};
+const nothing: PostgresReport = { state: 'stopped', control: null, standbySignal: false };
+
+const wait: Task = { kind: 'wait', because: 'test' };
+const stop: Task = { kind: 'stop', because: 'test' };
+const standby: Task = { kind: 'standby', upstream: UPSTREAM };
+const initialise: Task = { kind: 'initialise', volumeId: 'v1' };
+const clone: Task = { kind: 'clone', volumeId: 'v1', from: UPSTREAM };
+const primary = (changes: Partial<Extract<Task, { kind: 'primary' }>> = {}): Task => ({
+  kind: 'primary',
+  slots: [],
+  checkpointFor: null,
+  ...changes,
+});
+
+/** A healthy server with everything in place. */
+const facts = (changes: Partial<LocalFacts>): LocalFacts => ({
+  task: null,
+  volume: {
+    kind: 'tagged',
+    tag: { cluster: 'orders', server: 'pg1', systemIdentifier: '7', volumeId: 'v1' },
+  },
+  postgres: stopped(false),
+  upstream: UPSTREAM,
+  hasSettings: true,
+  hasRoles: true,
+  slots: [],
+  checkpointedFor: null,
+  ...changes,
+});
+const empty = { volume: { kind: 'empty' }, postgres: nothing } as const;
+const foreign = { volume: { kind: 'foreign', detail: 'not ours' }, postgres: nothing } as const;
+
+interface Row {
+  readonly name: string;
+  readonly facts: Partial<LocalFacts>;
+  readonly heldBack?: readonly Action['kind'][];
+  readonly action?: Action;
+  readonly problem?: string;
+}
+
+const rows: readonly Row[] = [
+  // Without an assignment.
+  { name: 'an empty volume rests', facts: empty },
+  { name: 'a foreign volume rests', facts: foreign },
+  {
+    name: 'a stopped standby starts at once',
+    facts: { postgres: stopped(true, 'shut down in recovery') },
+    action: { kind: 'start-standby', upstream: null },
+  },
+  {
+    name: 'a standby that has crashed starts at once',
+    facts: { postgres: stopped(true, 'in archive recovery') },
+    action: { kind: 'start-standby', upstream: null },
+  },
+  { name: 'a former primary waits to be told', facts: { postgres: stopped(false) } },
+  {
+    name: 'a former primary that has crashed waits to be told',
+    facts: { postgres: stopped(false, 'in production') },
+  },
+
+  // wait
+  { name: 'wait starts no standby', facts: { task: wait, postgres: stopped(true) } },
+  { name: 'wait starts no primary', facts: { task: wait, postgres: stopped(false) } },
+  { name: 'wait leaves a primary alone', facts: { task: wait, postgres: runsPrimary } },
+  { name: 'wait leaves a standby alone', facts: { task: wait, postgres: runsStandby } },
+  { name: 'wait with a foreign volume is no problem', facts: { task: wait, ...foreign } },
+
+  // initialise, clone
+  {
+    name: 'initialise fills an empty volume',
+    facts: { task: initialise, ...empty },
+    action: { kind: 'initialise', volumeId: 'v1' },
+  },
+  { name: 'initialise leaves a filled volume', facts: { task: initialise } },
+  {
+    name: 'initialise refuses a foreign volume',
+    facts: { task: initialise, ...foreign },
+    problem: 'VolumeForeign',
+  },
+  {
+    name: 'clone fills an empty volume',
+    facts: { task: clone, ...empty },
+    action: { kind: 'clone', volumeId: 'v1', from: UPSTREAM },
+  },
+  { name: 'clone leaves a filled volume', facts: { task: clone } },
+  {
+    name: 'clone refuses an unusable volume',
+    facts: { task: clone, ...empty, volume: { kind: 'unusable', detail: 'read-only' } },
+    problem: 'VolumeUnusable',
+  },
+
+  // primary
+  {
+    name: 'a former primary starts as primary',
+    facts: { task: primary() },
+    action: { kind: 'start-primary' },
+  },
+  {
+    name: 'a stopped standby becomes primary only through a promotion',
+    facts: { task: primary(), postgres: stopped(true) },
+    action: { kind: 'start-standby', upstream: null },
+  },
+  {
+    name: 'a standby is promoted',
+    facts: { task: primary(), postgres: runsStandby },
+    action: { kind: 'promote' },
+  },
+  {
+    name: 'a primary that was initialised elsewhere is not invented in an empty volume',
+    facts: { task: primary(), ...empty },
+    problem: 'VolumeEmpty',
+  },
+  {
+    name: 'nothing is started in a foreign volume',
+    facts: { task: primary(), ...foreign },
+    problem: 'VolumeForeign',
+  },
+  {
+    name: 'a primary with everything in place rests',
+    facts: { task: primary(), postgres: runsPrimary },
+  },
+  {
+    name: 'a primary is left to start',
+    facts: { task: primary(), postgres: { state: 'starting' }, hasRoles: false },
+  },
+  {
+    name: 'a primary that does not answer is left alone',
+    facts: { task: primary(), postgres: { state: 'unknown' } },
+  },
+  {
+    name: 'the CHECKPOINT of a switchover comes before everything else',
+    facts: {
+      task: primary({ checkpointFor: '4-1', slots: ['pgswarm_pg2'] }),
+      postgres: runsPrimary,
+      hasRoles: false,
+      hasSettings: false,
+    },
+    action: { kind: 'checkpoint', changeId: '4-1' },
+  },
+  {
+    name: 'a CHECKPOINT is done once for a change',
+    facts: {
+      task: primary({ checkpointFor: '4-1' }),
+      postgres: runsPrimary,
+      checkpointedFor: '4-1',
+    },
+  },
+  {
+    name: 'roles are looked at after becoming primary',
+    facts: { task: primary(), postgres: runsPrimary, hasRoles: false },
+    action: { kind: 'ensure-roles' },
+  },
+  {
+    name: 'what fails does not hold up the rest',
+    facts: { task: primary({ slots: ['pgswarm_pg2'] }), postgres: runsPrimary, hasRoles: false },
+    heldBack: ['ensure-roles'],
+    action: { kind: 'ensure-slots', slots: ['pgswarm_pg2'] },
+  },
+  {
+    name: 'slots that have not been seen are not changed',
+    facts: { task: primary({ slots: ['pgswarm_pg2'] }), postgres: runsPrimary, slots: null },
+  },
+  {
+    name: 'an active slot is kept, whoever uses it',
+    facts: {
+      task: primary(),
+      postgres: runsPrimary,
+      slots: [{ name: 'pgswarm_pg9', active: true, lost: false }],
+    },
+  },
+  {
+    name: 'a slot of a server that is gone is dropped',
+    facts: {
+      task: primary(),
+      postgres: runsPrimary,
+      slots: [{ name: 'pgswarm_pg9', active: false, lost: false }],
+    },
+    action: { kind: 'ensure-slots', slots: [] },
+  },
+  {
+    name: 'a slot that has lost its WAL is made anew',
+    facts: {
+      task: primary({ slots: ['pgswarm_pg2'] }),
+      postgres: runsPrimary,
+      slots: [{ name: 'pgswarm_pg2', active: false, lost: true }],
+    },
+    action: { kind: 'ensure-slots', slots: ['pgswarm_pg2'] },
+  },
+  {
+    name: 'changed settings are told',
+    facts: { task: primary(), postgres: runsPrimary, hasSettings: false },
+    action: { kind: 'reconfigure' },
+  },
+
+  // standby
+  {
+    name: 'a former primary starts as a standby of its successor',
+    facts: { task: standby },
+    action: { kind: 'start-standby', upstream: UPSTREAM },
+  },
+  {
+    name: 'a primary that is to be a standby stops first',
+    facts: { task: standby, postgres: runsPrimary },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'a standby of another database cluster is refused',
+    facts: { task: { kind: 'standby', upstream: { ...UPSTREAM, systemIdentifier: '8' } } },
+    problem: 'UpstreamForeign',
+  },
+  {
+    name: 'a standby without data is not invented',
+    facts: { task: standby, ...empty },
+    problem: 'VolumeEmpty',
+  },
+  { name: 'a standby that follows rests', facts: { task: standby, postgres: runsStandby } },
+  {
+    name: 'a standby follows its new upstream',
+    facts: { task: standby, postgres: runsStandby, upstream: OTHER_UPSTREAM },
+    action: { kind: 'follow', upstream: UPSTREAM },
+  },
+  {
+    name: 'a standby that cannot become consistent is told its new upstream while it starts',
+    facts: { task: standby, postgres: { state: 'starting' }, upstream: null },
+    action: { kind: 'follow', upstream: UPSTREAM },
+  },
+  {
+    name: 'a standby drops the slots it had as primary: they would hold back its WAL for ever',
+    facts: {
+      task: standby,
+      postgres: runsStandby,
+      slots: [{ name: 'pgswarm_pg2', active: false, lost: false }],
+    },
+    action: { kind: 'ensure-slots', slots: [] },
+  },
+
+  // stop
+  { name: 'stop is done when stopped', facts: { task: stop } },
+  {
+    name: 'stop stops a primary',
+    facts: { task: stop, postgres: runsPrimary },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'stop stops what is starting',
+    facts: { task: stop, postgres: { state: 'starting' } },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'stop stops what does not answer',
+    facts: { task: stop, postgres: { state: 'unknown' } },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'stop waits for a stop under way',
+    facts: { task: stop, postgres: { state: 'stopping' } },
+  },
+  {
+    name: 'an action that has just failed is held back',
+    facts: { task: primary() },
+    heldBack: ['start-primary'],
+  },
+];
+
+describe('the next action', () => {
+  for (const { name, facts: changes, heldBack = [], action = null, problem = null } of rows) {
+    it(name, () => {
+      const decision = nextAction(facts(changes), heldBack);
+      expect(decision.action).to.deep.equal(action);
+      expect(decision.problem?.reason ?? null).to.equal(problem);
+    });
+  }
+});
+
+describe('an action under way', () => {
+  const cases: readonly {
+    readonly name: string;
+    readonly action: Action;
+    readonly task: Task;
+    readonly superseded: boolean;
+  }[] = [
+    {
+      name: 'a clone goes on while its upstream is not heard of',
+      action: { kind: 'clone', volumeId: 'v1', from: UPSTREAM },
+      task: wait,
+      superseded: false,
+    },
+    {
+      name: 'a clone goes on for the same filling',
+      action: { kind: 'clone', volumeId: 'v1', from: UPSTREAM },
+      task: clone,
+      superseded: false,
+    },
+    {
+      name: 'a clone is broken off for another filling',
+      action: { kind: 'clone', volumeId: 'v0', from: UPSTREAM },
+      task: clone,
+      superseded: true,
+    },
+    {
+      name: 'a start as primary is broken off by a stop',
+      action: { kind: 'start-primary' },
+      task: stop,
+      superseded: true,
+    },
+    {
+      name: 'a start as primary goes on for a changed assignment as primary',
+      action: { kind: 'start-primary' },
+      task: primary({ slots: ['pgswarm_pg2'] }),
+      superseded: false,
+    },
+    {
+      name: 'a start as standby is looked at again with every new task',
+      action: { kind: 'start-standby', upstream: null },
+      task: primary(),
+      superseded: true,
+    },
+    {
+      name: 'a CHECKPOINT is broken off when its switchover is given up',
+      action: { kind: 'checkpoint', changeId: '4-1' },
+      task: primary(),
+      superseded: true,
+    },
+    {
+      name: 'a stop is never broken off',
+      action: { kind: 'stop' },
+      task: primary(),
+      superseded: false,
+    },
+    {
+      name: 'a promotion is never broken off',
+      action: { kind: 'promote' },
+      task: stop,
+      superseded: false,
+    },
+  ];
+  for (const { name, action, task, superseded } of cases) {
+    it(name, () => {
+      expect(isSuperseded(action, task)).to.equal(superseded);
+    });
+  }
+});

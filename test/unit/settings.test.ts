@@ -1,0 +1,159 @@
+import { expect } from 'chai';
+import { type InstanceSettings, type Upstream } from '../../src/core/protocol';
+import {
+  renderEntry,
+  renderHba,
+  renderSettings,
+  renderUpstream,
+  type Machine,
+} from '../../src/core/settings';
+
+const GIGABYTE = 1024 ** 3;
+
+const machine = (changes: Partial<Machine> = {}): Machine => ({
+  server: 'pg1',
+  majorVersion: 17,
+  port: 5432,
+  socketDirectory: '/run/pgswarm',
+  passfile: '/run/pgswarm/passfile',
+  volumeBytes: 100 * GIGABYTE,
+  ...changes,
+});
+
+const settings = (changes: Partial<InstanceSettings> = {}): InstanceSettings => ({
+  parameters: {},
+  hba: [],
+  subnet: '10.0.200.0/24',
+  database: 'app',
+  owner: 'app',
+  ...changes,
+});
+
+const upstream: Upstream = {
+  server: 'pg2',
+  host: 'pg2',
+  port: 5432,
+  slot: 'pgswarm_pg1',
+  systemIdentifier: '1',
+};
+
+/** The value that PostgreSQL takes: the last one. */
+function valueOf(text: string, name: string): string | undefined {
+  const line = text.split('\n').findLast((each) => each.startsWith(`${name} = `));
+  return line?.slice(name.length + 3);
+}
+
+describe('generated configuration', () => {
+  it('is this text', () => {
+    const parameters = { work_mem: '8MB', max_connections: '200' };
+    expect(renderSettings(settings({ parameters }), machine())).to.equal(`\
+# Written by pgswarm from the spec. Changes made here are lost.
+
+# pgswarm's defaults
+jit = 'off'
+max_replication_slots = '16'
+max_slot_wal_keep_size = '25600MB'
+max_wal_senders = '16'
+wal_keep_size = '128MB'
+
+# spec.postgres.parameters
+max_connections = '200'
+work_mem = '8MB'
+
+# what pgswarm relies on
+allow_alter_system = 'off'
+archive_mode = 'off'
+cluster_name = 'pg1'
+hot_standby = 'on'
+listen_addresses = '*'
+log_destination = 'stderr'
+log_line_prefix = '[%n|%p|%e|%b] %q[%u@%d] '
+log_timezone = 'UTC'
+logging_collector = 'off'
+password_encryption = 'scram-sha-256'
+port = '5432'
+recovery_target_timeline = 'latest'
+tcp_keepalives_count = '3'
+tcp_keepalives_idle = '5'
+tcp_keepalives_interval = '2'
+unix_socket_directories = '/run/pgswarm'
+wal_level = 'replica'
+wal_log_hints = 'on'
+wal_receiver_status_interval = '1s'
+wal_receiver_timeout = '5s'
+wal_retrieve_retry_interval = '100ms'
+wal_sender_timeout = '5s'
+`);
+  });
+
+  it('names the upstream in a file of its own', () => {
+    expect(renderEntry()).to.include("include_if_exists 'pgswarm-upstream.conf'");
+    expect(renderUpstream(upstream, machine())).to.equal(`\
+# Written by pgswarm from the spec. Changes made here are lost.
+primary_conninfo = 'host=pg2 port=5432 user=pgswarm_replication passfile=/run/pgswarm/passfile application_name=pg1 sslmode=prefer connect_timeout=3 tcp_user_timeout=5000 keepalives=1 keepalives_idle=2 keepalives_interval=1 keepalives_count=3'
+primary_slot_name = 'pgswarm_pg1'
+`);
+  });
+
+  it('admits the replication role from the network of the cluster only, before the user says anything', () => {
+    const hba = ['host all all 0.0.0.0/0 scram-sha-256'];
+    expect(renderHba(settings({ hba }))).to.equal(`\
+# Written by pgswarm from the spec. Changes made here are lost.
+local all             postgres                               peer
+local all             all                                    scram-sha-256
+host  replication,all pgswarm_replication 10.0.200.0/24      scram-sha-256
+host  replication,all pgswarm_replication 127.0.0.1/32       scram-sha-256
+host  replication,all pgswarm_replication ::1/128            scram-sha-256
+host  replication,all pgswarm_replication all                reject
+host  replication     all                 all                reject
+host  all             postgres            all                reject
+
+# spec.postgres.hba
+host all all 0.0.0.0/0 scram-sha-256
+`);
+  });
+
+  it('lets the user replace defaults, but not what pgswarm relies on', () => {
+    const parameters = { JIT: 'on', Port: '1', wal_level: 'logical', max_wal_senders: '3' };
+    const text = renderSettings(settings({ parameters }), machine());
+    expect(valueOf(text, 'jit')).to.equal("'on'");
+    expect(valueOf(text, 'max_wal_senders')).to.equal("'3'");
+    expect(valueOf(text, 'port')).to.equal("'5432'");
+    expect(valueOf(text, 'wal_level')).to.equal("'logical'");
+  });
+
+  it('never lowers wal_level below what a standby needs', () => {
+    const text = renderSettings(settings({ parameters: { wal_level: 'minimal' } }), machine());
+    expect(valueOf(text, 'wal_level')).to.equal("'replica'");
+  });
+
+  const quoted: readonly { readonly value: string; readonly text: string }[] = [
+    { value: "it's", text: "'it''s'" },
+    { value: 'C:\\path', text: "'C:\\\\path'" },
+    { value: "a\nport = '1'", text: "'a\\nport = ''1'''" },
+    { value: '', text: "''" },
+  ];
+  for (const { value, text } of quoted) {
+    it(`quotes ${JSON.stringify(value)}, so that it stays one value`, () => {
+      const rendered = renderSettings(settings({ parameters: { search_path: value } }), machine());
+      expect(valueOf(rendered, 'search_path')).to.equal(text);
+    });
+  }
+
+  const volumes: readonly { readonly volumeBytes: number; readonly kept: string }[] = [
+    { volumeBytes: 0, kept: '1024MB' },
+    { volumeBytes: 2 * GIGABYTE, kept: '1024MB' },
+    { volumeBytes: 40 * GIGABYTE, kept: '10240MB' },
+  ];
+  for (const { volumeBytes, kept } of volumes) {
+    it(`lets slots keep ${kept} of WAL on a volume of ${volumeBytes / GIGABYTE} GB`, () => {
+      const text = renderSettings(settings(), machine({ volumeBytes }));
+      expect(valueOf(text, 'max_slot_wal_keep_size')).to.equal(`'${kept}'`);
+    });
+  }
+
+  it('has no setting that the version does not know', () => {
+    const text = renderSettings(settings(), machine({ majorVersion: 15 }));
+    expect(valueOf(text, 'allow_alter_system')).to.equal(undefined);
+  });
+});
