@@ -133,10 +133,16 @@ export class Deployment {
     return JSON.parse(await this.docker(['config', 'inspect', '--format', format, name])) as T;
   }
 
+  /** The node whose operator leads. */
+  async leaderNode(): Promise<string> {
+    const { holder } = await this.record<LeaderRecord>(LEADER_RECORD);
+    return /^(n\d+)-/.exec(holder)![1]!;
+  }
+
   /** Kills the container of the operator that leads; returns when another one does. */
   async killLeader(): Promise<void> {
-    const { holder, epoch } = await this.record<LeaderRecord>(LEADER_RECORD);
-    const node = /^(n\d+)-/.exec(holder)![1]!;
+    const { epoch } = await this.record<LeaderRecord>(LEADER_RECORD);
+    const node = await this.leaderNode();
     const [operator] = (await this.containers('pgswarm_operator')).filter(
       (container) => container.node === node,
     );
