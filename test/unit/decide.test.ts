@@ -253,9 +253,14 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
   },
   { name: 'the CHECKPOINT is done', situation: checkpointing, rule: 'switchover-stop' },
   {
-    name: 'the target dies before anything was stopped',
-    situation: withReport(checkpointing, 'pg2', null),
+    name: 'the target is gone before anything was stopped',
+    situation: later(withReport(checkpointing, 'pg2', null), 10_001),
     rule: 'switchover-give-up',
+  },
+  {
+    name: 'the target is silent for a moment before anything was stopped',
+    situation: later(withReport(checkpointing, 'pg2', null), 9_999),
+    rule: 'switchover-await-checkpoint',
   },
   {
     name: 'a new leader has not heard the target yet',

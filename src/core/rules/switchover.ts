@@ -275,12 +275,12 @@ export const switchoverRules: readonly Rule[] = [
   }),
 ];
 
+/** Nothing is lost by waiting while writes go on, and many an obstacle is only passing. */
 function obstacleBeforeStop({ to, phaseAgeMs }: InFlight, view: View): string | null {
   if (phaseAgeMs > CHECKPOINT_TIMEOUT_MS) return 'the CHECKPOINT took more than five minutes';
-  if (!isIntroduced(view)) return null;
-  return to === null
-    ? 'the target is not in the spec any more'
-    : (switchoverObstacle(view, to)?.because ?? null);
+  if (phaseAgeMs <= view.spec.switchover.timeoutMs || !isIntroduced(view)) return null;
+  if (to === null) return 'the target is not in the spec any more';
+  return switchoverObstacle(view, to)?.because ?? null;
 }
 
 function isClose({ from, to }: InFlight): boolean {
