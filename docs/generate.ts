@@ -91,11 +91,11 @@ function mermaid({ root }: { readonly root: AnyStateNode }): string {
     [...[...node.transitions.values()].flat(), ...(node.always ?? [])].flatMap((transition) =>
       (transition.target ?? []).map((target) => {
         const guard = typeof transition.guard === 'string' ? ` [${transition.guard}]` : '';
-        return `  ${node.key} --> ${target.key}: ${labelOf(transition.eventType)}${guard}`;
+        return `  ${node.key} --> ${target.key}: ${labelOf(String(transition.eventType))}${guard}`;
       }),
     ),
   );
-  const initial = root.initial.target?.[0]?.key ?? '';
+  const initial = root.initial.target[0]?.key ?? '';
   const lines = ['stateDiagram-v2', `  [*] --> ${initial}`, ...new Set(arrows)];
   return ['```mermaid', ...lines, '```'].join('\n');
 }

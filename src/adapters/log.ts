@@ -28,6 +28,6 @@ export function createLog(fields: Readonly<Record<string, string>>): Log {
       format.timestamp(),
       process.stdout.isTTY ? readable : format.json(),
     ),
-    transports: [new transports.Console()],
+    transports: new transports.Console(),
   });
 }
