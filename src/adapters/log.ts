@@ -28,6 +28,7 @@ export function createLog(fields: Readonly<Record<string, string>>): Log {
       format.timestamp(),
       process.stdout.isTTY ? readable : format.json(),
     ),
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston types its transports in two ways
     transports: new transports.Console(),
   });
 }
