@@ -22,6 +22,7 @@ kind: PostgresCluster
 metadata: { name: ${CLUSTER} }
 spec:
   ${image === '' ? '' : `image: ${image}`}
+  postgres: { version: 17 }
   network: { subnet: 10.0.210.0/24 }
   primary: pg1
   servers:
@@ -73,7 +74,7 @@ describe('faults around a cluster', function () {
     it('says that this Docker is in no Swarm', async () => {
       const { code, stderr } = await pgswarmAt(deployment.lab.hostDocker.host ?? '');
       expect(code).to.equal(1);
-      expect(stderr).to.match(/not in a Swarm.*docker swarm init/s);
+      expect(stderr).to.match(/not a swarm manager.*Run `docker swarm init` first/s);
     });
 
     it('says that this node is no manager', async () => {
@@ -81,7 +82,7 @@ describe('faults around a cluster', function () {
       try {
         const { code, stderr } = await pgswarmAt(deployment.lab.docker('n3'));
         expect(code).to.equal(1);
-        expect(stderr).to.match(/worker.*managers/s);
+        expect(stderr).to.match(/Worker nodes.*Use a manager/s);
       } finally {
         await deployment.docker(['node', 'promote', 'n3']);
       }

@@ -11,6 +11,7 @@ apiVersion: pgswarm.dev/v1
 kind: PostgresCluster
 metadata: { name: ${CLUSTER} }
 spec:
+  postgres: { version: 17 }
   network: { subnet: 10.0.211.0/24 }
   primary: ${primary}
   servers:
