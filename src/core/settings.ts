@@ -36,6 +36,8 @@ export function defaultParameters(machine: Machine): Parameters {
   const slotWalMegabytes = Math.floor((machine.volumeBytes * SLOT_WAL_SHARE) / MEGABYTE);
   return {
     jit: 'off',
+    // The log is read by programs too.
+    lc_messages: 'C',
     max_replication_slots: '16',
     // WAL kept without a slot: a standby whose slot is made a moment late still finds its place.
     wal_keep_size: '128MB',

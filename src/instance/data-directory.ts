@@ -1,14 +1,14 @@
 /** The files in the data directory that are ours. */
 import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeDurably } from '../adapters/postgres/durable-files';
+import { readText, writeDurably } from '../adapters/postgres/durable-files';
+import { OperatingError } from '../core/errors';
 import { type InstanceSettings, type Upstream } from '../core/protocol';
 import {
   ENTRY_FILE,
   HBA_FILE,
   renderEntry,
   renderHba,
-  renderSettings,
   renderUpstream,
   SETTINGS_FILE,
   UPSTREAM_FILE,
@@ -19,16 +19,43 @@ const STANDBY_SIGNAL = 'standby.signal';
 /** What ALTER SYSTEM and pg_basebackup write; read last, it would win over the generated files. */
 const AUTO_FILE = 'postgresql.auto.conf';
 
-/** Writes what has changed; nothing is told to a running server. */
+/** Writes what has changed, once `check` has let it pass; a running server is not told. */
 export async function writeSettings(
   directory: string,
-  settings: InstanceSettings,
-  machine: Machine,
+  text: string,
+  check: (text: string) => Promise<void>,
 ): Promise<void> {
-  await writeDurably(join(directory, SETTINGS_FILE), renderSettings(settings, machine));
-  await writeDurably(join(directory, HBA_FILE), renderHba(settings));
+  const path = join(directory, SETTINGS_FILE);
+  if ((await readText(path)) !== text) await check(text);
+  await writeDurably(path, text);
   await writeDurably(join(directory, ENTRY_FILE), renderEntry());
   await writeDurably(join(directory, AUTO_FILE), '');
+}
+
+/**
+ * Writes `pg_hba.conf`, and the old one again when `use` finds that the server refuses it: only
+ * the server itself can tell, by reading it or by starting with it.
+ */
+export async function writeHba(
+  directory: string,
+  settings: InstanceSettings,
+  use: () => Promise<void>,
+): Promise<void> {
+  const path = join(directory, HBA_FILE);
+  const before = await readText(path);
+  const isChanged = await writeDurably(path, renderHba(settings));
+  try {
+    await use();
+  } catch (error) {
+    const isRefused = error instanceof OperatingError && error.code === 'HbaRefused';
+    if (isRefused && isChanged && before !== null) await writeDurably(path, before);
+    throw error;
+  }
+}
+
+/** Whether the server has ever been given settings. */
+export async function hasSettings(directory: string): Promise<boolean> {
+  return await exists(join(directory, SETTINGS_FILE));
 }
 
 export async function writeUpstream(

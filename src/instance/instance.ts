@@ -131,7 +131,7 @@ export class Instance {
 
   #lifePorts(): LifePorts {
     return {
-      decide: (heldBack) => nextAction(this.#facts(), heldBack),
+      decide: (heldBack) => nextAction(this.#state.facts(this.#postgres), heldBack),
       isSuperseded: (action) => {
         const task = this.#state.values.assignment?.task;
         return task !== undefined && isSuperseded(action, task);
@@ -141,10 +141,6 @@ export class Instance {
       tell: (problem) => this.#state.set({ problem }),
       monotonicMs: () => performance.now(),
     };
-  }
-
-  #facts(): ReturnType<LocalState['facts']> {
-    return this.#state.facts(this.#postgres.report, this.#postgres.rare);
   }
 
   async #perform(action: Action, signal: AbortSignal): Promise<void> {

@@ -37,6 +37,8 @@ interface LifeContext {
   readonly ports: LifePorts;
   readonly action: Action | null;
   readonly problem: Problem | null;
+  /** The action that has just been done, until something else happens. */
+  readonly done: Action | null;
   readonly aborter: AbortController;
   readonly held: Readonly<Partial<Record<Action['kind'], Held>>>;
 }
@@ -73,8 +75,13 @@ export const lifeMachine = setup({
   },
   actions: {
     decide: assign(({ context }) => {
+      const aborter = new AbortController();
       const { action, problem } = context.ports.decide(heldBack(context));
-      return { action, problem, aborter: new AbortController() };
+      if (action === null || !isSameAction(action, context.done)) {
+        return { action, problem, aborter };
+      }
+      const withHeld = { ...context, held: held(context, new WithoutEffect(action)) };
+      return { ...context.ports.decide(heldBack(withHeld)), held: withHeld.held, aborter };
     }),
     tell: ({ context }) => context.ports.tell(context.problem ?? heldProblem(context)),
     abort: ({ context }) => context.aborter.abort(),
@@ -82,11 +89,13 @@ export const lifeMachine = setup({
       held: held(context, error),
     })),
     release: assign(({ context }) => ({
+      done: context.action,
       held: Object.fromEntries(
         Object.entries(context.held).filter(([kind]) => kind !== context.action?.kind),
       ),
     })),
     releaseAll: assign({ held: {} }),
+    forgetDone: assign({ done: null }),
   },
   delays: {
     untilNextLook: ({ context }) => {
@@ -101,6 +110,7 @@ export const lifeMachine = setup({
     ports: input,
     action: null,
     problem: null,
+    done: null,
     aborter: new AbortController(),
     held: {},
   }),
@@ -135,6 +145,7 @@ export const lifeMachine = setup({
       },
     },
     resting: {
+      entry: 'forgetDone',
       on: { LOOK: 'looking', ASSIGNED: { target: 'looking', actions: 'releaseAll' } },
       after: { untilNextLook: 'looking' },
     },
@@ -151,6 +162,16 @@ export const lifeMachine = setup({
     ended: { type: 'final' },
   },
 });
+
+/** Done and wanted again at once: trying ever faster would not help. */
+class WithoutEffect extends OperatingError {
+  constructor(action: Action) {
+    super('transient', 'WithoutEffect', `${action.kind} was done, but nothing has changed`);
+  }
+}
+
+const isSameAction = (a: Action, b: Action | null): boolean =>
+  JSON.stringify(a) === JSON.stringify(b);
 
 function heldBack({ held, ports }: LifeContext): readonly Action['kind'][] {
   const nowMs = ports.monotonicMs();

@@ -5,23 +5,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readControlData } from '../adapters/postgres/control-data';
 import { explainFailure } from '../adapters/postgres/failures';
-import { LocalConnection, type LocalAddress } from '../adapters/postgres/local-connection';
+import { type LocalAddress, type LocalConnection } from '../adapters/postgres/local-connection';
 import { type LogEntry } from '../adapters/postgres/log-line';
-import {
-  observeRarely,
-  observeServer,
-  type RareFacts,
-  type RunningReport,
-} from '../adapters/postgres/observe';
+import { type RareFacts } from '../adapters/postgres/observe';
 import { Postmaster, type Exit } from '../adapters/postgres/postmaster';
 import { killProcessesIn } from '../adapters/postgres/processes';
 import { IS_STANDBY, PROMOTE } from '../adapters/postgres/sql';
 import { type Log } from '../adapters/log';
 import { messageOf, OperatingError } from '../core/errors';
-import { type PostgresReport } from '../core/protocol';
+import { type PostgresReport, type Problem } from '../core/protocol';
 import { hasData, hasStandbySignal, removeLeftOverLock } from './data-directory';
+import { Observer } from './observer';
+import { RepeatedMessages } from './repeated-messages';
 import { restartDelayMs } from './restart-pacing';
-import { StartLog } from './start-log';
+import { ServerMessages } from './server-messages';
+import { StreamFailures } from './stream-failures';
 
 export interface LocalPostgresOptions {
   readonly directory: string;
@@ -29,7 +27,7 @@ export interface LocalPostgresOptions {
   readonly address: LocalAddress;
   readonly startTimeoutMs: number;
   readonly log: Log;
-  /** Called whenever `report` or `rare` may have become different. */
+  /** Called whenever something of what can be read here may have become different. */
   readonly onChange: () => void;
 }
 
@@ -40,12 +38,8 @@ export interface StopLimits {
 }
 
 type Phase = 'stopped' | 'starting' | 'running' | 'stopping';
+type StoppedReport = Extract<PostgresReport, { state: 'stopped' }>;
 
-const RARE_EVERY_MS = 1000;
-const SETTLING_MS = 5000;
-const SETTLING_POLL_MS = 10;
-/** A reload reaches all processes within a moment. */
-const RELOAD_SETTLES_MS = 100;
 const PROMOTE_POLL_MS = 2;
 /** Promotion replays what was received first. */
 const PROMOTE_MAX_MS = 60_000;
@@ -53,92 +47,94 @@ const PROMOTE_QUERY_MAX_MS = 5000;
 const CRASHES_KEPT = 20;
 
 export class LocalPostgres {
-  readonly connection: LocalConnection;
   readonly #options: LocalPostgresOptions;
-  readonly #startLog = new StartLog();
+  readonly #observer: Observer;
+  readonly #messages = new ServerMessages();
+  readonly #streamFailures = new StreamFailures();
+  readonly #repeated = new RepeatedMessages();
   #phase: Phase = 'stopped';
   #postmaster: Postmaster | null = null;
   /** Resolves when the postmaster is gone and its control data has been read. */
   #ended: Promise<void> = Promise.resolve();
-  #stopped: Extract<PostgresReport, { state: 'stopped' }> = {
-    state: 'stopped',
-    control: null,
-    standbySignal: false,
-  };
-  #running: RunningReport | null = null;
-  #rare: RareFacts | null = null;
-  #rareDueAtMs = 0;
-  #startedAtMs = 0;
+  /** null when the control data cannot be read: what is not known is not guessed. */
+  #stopped: StoppedReport | null = { state: 'stopped', control: null, standbySignal: false };
   #isStopWanted = false;
   #crashedAtMs: number[] = [];
-  #pollEveryMs = RARE_EVERY_MS;
-  #wakePoll: () => void = () => undefined;
 
   constructor(options: LocalPostgresOptions) {
     this.#options = options;
-    this.connection = new LocalConnection(options.address);
+    this.#observer = new Observer(options.address, options.log, options.onChange);
+  }
+
+  get connection(): LocalConnection {
+    return this.#observer.connection;
   }
 
   get report(): PostgresReport {
     switch (this.#phase) {
       case 'stopped':
-        return this.#stopped;
+        return this.#stopped ?? { state: 'unknown' };
       case 'starting':
       case 'stopping':
         return { state: this.#phase };
       case 'running':
-        return this.#running ?? { state: 'unknown' };
+        return this.#observer.running ?? { state: 'unknown' };
     }
   }
 
   get rare(): RareFacts | null {
-    return this.#phase === 'running' ? this.#rare : null;
+    return this.#phase === 'running' ? this.#observer.rare : null;
+  }
+
+  /** Why a standby has not been streaming for a while; null when it is, or nothing is known. */
+  get streamProblem(): Problem | null {
+    const words = this.#streamFailures.lasting(performance.now(), this.#observer.isStreaming);
+    if (words === null) return null;
+    const { code, message } = explainFailure(
+      new OperatingError('transient', 'ProgramFailed', words),
+      { attempted: 'streaming from the upstream', otherwise: 'NotStreaming' },
+    ) as OperatingError;
+    return { reason: code, message };
   }
 
   /** Observations are this far apart. */
   set pollEveryMs(value: number) {
-    if (value === this.#pollEveryMs) return;
-    this.#pollEveryMs = value;
-    this.#wakePoll();
+    this.#observer.everyMs = value;
   }
 
   /** Reads the control data of a server that does not run. */
   async inspect(): Promise<void> {
     const { directory, binDirectory } = this.#options;
+    this.#stopped = null;
+    const standbySignal = await hasStandbySignal(directory);
     const control = (await hasData(directory))
       ? await readControlData(directory, binDirectory)
       : null;
-    this.#stopped = {
-      state: 'stopped',
-      control,
-      standbySignal: await hasStandbySignal(directory),
-    };
+    this.#stopped = { state: 'stopped', control, standbySignal };
     this.#options.onChange();
   }
 
   /** Returns when connections are accepted; an abort ends the waiting, not the server. */
   async start(abort: AbortSignal): Promise<void> {
-    const { directory } = this.#options;
+    const { directory, binDirectory } = this.#options;
     await sleep(restartDelayMs(this.#crashedAtMs, performance.now()), undefined, { signal: abort });
     await killProcessesIn(directory, null);
     await removeLeftOverLock(directory);
     // From here on nothing waits: a stop that was told meanwhile is not overtaken by this start.
     abort.throwIfAborted();
     this.#isStopWanted = false;
-    this.#startLog.clear();
-    const postmaster = new Postmaster({
-      directory,
-      binDirectory: this.#options.binDirectory,
-      onLog: (entry) => this.#log(entry),
-    });
+    this.#messages.clear();
+    this.#streamFailures.clear();
+    const onLog = (entry: LogEntry): void => this.#read(entry);
+    const postmaster = new Postmaster({ directory, binDirectory, onLog });
     this.#postmaster = postmaster;
     this.#enter('starting');
-    this.#ended = this.#watch(postmaster);
+    this.#ended = this.#watchEnd(postmaster);
     await Promise.race([this.#watchReady(postmaster), this.#ended, aborted(abort)]);
     abort.throwIfAborted();
     if (!postmaster.hasExited) return;
     await this.#ended;
-    throw explainFailure(new OperatingError('transient', 'ProgramFailed', this.#startLog.text), {
+    throw explainFailure(new OperatingError('transient', 'ProgramFailed', this.#messages.ofStart), {
       attempted: 'starting PostgreSQL',
       otherwise: 'StartFailed',
     });
@@ -147,15 +143,19 @@ export class LocalPostgres {
   /** Fast, then immediate, then by killing every process; returns when nothing of it is left. */
   async stop(limits: StopLimits): Promise<void> {
     const postmaster = this.#postmaster;
-    if (postmaster === null) return;
+    if (postmaster === null) {
+      if (this.#stopped !== null) return;
+      const message = 'PostgreSQL does not run, but its control data cannot be read';
+      throw new OperatingError('transient', 'ControlDataUnreadable', message);
+    }
     this.#isStopWanted = true;
     this.#enter('stopping');
     const { log } = this.#options;
     postmaster.signal('SIGINT');
-    if (!(await this.#exitsWithin(limits.fastMs))) {
+    if (!(await postmaster.exitsWithin(limits.fastMs))) {
       log.warn('PostgreSQL does not stop in time: stopping it at once', { ...limits });
       postmaster.signal('SIGQUIT');
-      if (!(await this.#exitsWithin(limits.immediateMs))) {
+      if (!(await postmaster.exitsWithin(limits.immediateMs))) {
         log.error('PostgreSQL does not stop: killing all of its processes', { ...limits });
         await postmaster.kill();
       }
@@ -177,19 +177,18 @@ export class LocalPostgres {
       }
       await sleep(PROMOTE_POLL_MS);
     }
-    await this.#observe();
+    await this.#observer.observe();
   }
 
   /** Makes the server read its configuration files again. */
-  reload(): void {
-    this.#postmaster?.signal('SIGHUP');
-    this.#rareDueAtMs = performance.now() + RELOAD_SETTLES_MS;
+  async reload(): Promise<void> {
+    await this.#postmaster?.reload();
+    this.#observer.expectReload();
   }
 
-  /** Asks at once what is otherwise asked rarely. */
-  async observeNow(): Promise<void> {
-    this.#rareDueAtMs = 0;
-    await this.#observe();
+  /** Observes everything at once. */
+  async observe(): Promise<void> {
+    await this.#observer.observeAll();
   }
 
   #enter(phase: Phase): void {
@@ -198,24 +197,21 @@ export class LocalPostgres {
   }
 
   async #watchReady(postmaster: Postmaster): Promise<void> {
+    const { startTimeoutMs, log } = this.#options;
     const slow = setTimeout(() => {
-      const seconds = this.#options.startTimeoutMs / 1000;
-      this.#options.log.warn('PostgreSQL is still starting', { seconds });
-    }, this.#options.startTimeoutMs);
+      log.warn('PostgreSQL is still starting', { seconds: startTimeoutMs / 1000 });
+    }, startTimeoutMs);
     const isReady = await postmaster.ready();
     clearTimeout(slow);
     if (!isReady) return;
-    await this.#observe();
-    if (this.#phase === 'starting') this.#enter('running');
-    this.#startedAtMs = performance.now();
-    void this.#poll(postmaster);
+    await this.#observer.begin();
+    if (postmaster.hasExited) this.#observer.end();
+    else if (this.#phase === 'starting') this.#enter('running');
   }
 
-  async #watch(postmaster: Postmaster): Promise<void> {
+  async #watchEnd(postmaster: Postmaster): Promise<void> {
     const exit = await postmaster.exited;
-    this.connection.close();
-    this.#running = null;
-    this.#rare = null;
+    this.#observer.end();
     this.#phase = 'stopping';
     if (!this.#isStopWanted) this.#noteCrash(exit);
     try {
@@ -224,7 +220,6 @@ export class LocalPostgres {
       this.#options.log.error('The control data cannot be read', { error: messageOf(error) });
     }
     this.#postmaster = null;
-    this.#wakePoll();
     this.#enter('stopped');
   }
 
@@ -233,60 +228,14 @@ export class LocalPostgres {
     this.#options.log.error('PostgreSQL has ended by itself', { ...exit });
   }
 
-  /** Observes until the postmaster is gone. */
-  async #poll(postmaster: Postmaster): Promise<void> {
-    for (;;) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, this.#untilNextPollMs);
-        this.#wakePoll = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      if (postmaster.hasExited) return;
-      if (this.#phase === 'running') await this.#observe();
-    }
-  }
-
-  /** A standby that has just started is about to stream: that is worth knowing at once. */
-  get #untilNextPollMs(): number {
-    const isSettling =
-      this.#running?.state === 'standby' &&
-      this.#running.receiver?.status !== 'streaming' &&
-      performance.now() - this.#startedAtMs < SETTLING_MS;
-    return isSettling ? SETTLING_POLL_MS : this.#pollEveryMs;
-  }
-
-  /** What cannot be asked is unknown: the last answer is not repeated as if it were still true. */
-  async #observe(): Promise<void> {
-    try {
-      if (performance.now() >= this.#rareDueAtMs) {
-        this.#rare = await observeRarely(this.connection);
-        this.#rareDueAtMs = performance.now() + RARE_EVERY_MS;
-      }
-      this.#running = await observeServer(this.connection, this.#rare?.pendingRestart ?? []);
-    } catch (error) {
-      if (this.#phase === 'running' && this.#running !== null) {
-        this.#options.log.warn('PostgreSQL does not answer', { error: messageOf(error) });
-      }
-      this.#running = null;
-    }
-    this.#options.onChange();
-  }
-
-  async #exitsWithin(milliseconds: number): Promise<boolean> {
-    const postmaster = this.#postmaster;
-    if (postmaster === null) return true;
-    const timer = new AbortController();
-    const late = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false);
-    const isOut = await Promise.race([postmaster.exited.then(() => true), late]);
-    timer.abort();
-    return isOut;
-  }
-
-  #log(entry: LogEntry): void {
-    this.#startLog.add(entry);
+  #read(entry: LogEntry): void {
     const { severity, level, message, fields } = entry;
+    const nowMs = performance.now();
+    this.#messages.add(entry);
+    if (fields['backend'] === 'walreceiver' && level !== 'LOG') {
+      this.#streamFailures.add(message, nowMs);
+    }
+    if (this.#repeated.has(entry, nowMs)) return;
     this.#options.log.log(severity, message, { postgres: level, ...fields });
   }
 }

@@ -17,6 +17,13 @@ export interface Identity {
   readonly bootId: string;
 }
 
+/** What `LocalPostgres` shows. */
+export interface SeenOfPostgres {
+  readonly report: PostgresReport;
+  readonly rare: RareFacts | null;
+  readonly streamProblem: Problem | null;
+}
+
 interface Values {
   readonly assignment: Assignment | null;
   readonly volume: VolumeReport;
@@ -68,19 +75,20 @@ export class LocalState {
   }
 
   /** What `nextAction` looks at. */
-  facts(postgres: PostgresReport, rare: RareFacts | null): LocalFacts {
+  facts({ report, rare, streamProblem }: SeenOfPostgres): LocalFacts {
     const { assignment, volume, upstream, checkpointedFor } = this.#values;
     const isSame = (applied: InstanceSettings | null): boolean =>
       JSON.stringify(applied) === JSON.stringify(assignment?.settings ?? null);
     return {
       task: assignment?.task ?? null,
       volume,
-      postgres,
+      postgres: report,
       upstream,
       hasSettings: isSame(this.#values.settingsApplied),
       hasRoles: isSame(this.#values.rolesEnsured),
       slots: rare?.slots ?? null,
       checkpointedFor,
+      streamProblem,
     };
   }
 

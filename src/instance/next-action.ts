@@ -46,6 +46,8 @@ export interface LocalFacts {
   /** null until seen. */
   readonly slots: readonly SlotSeen[] | null;
   readonly checkpointedFor: string | null;
+  /** Why a standby has not been streaming for a while. */
+  readonly streamProblem: Problem | null;
 }
 
 export interface Decision {
@@ -59,7 +61,8 @@ export function nextAction(facts: LocalFacts, heldBack: readonly Action['kind'][
   const problem = obstacle(facts);
   if (problem !== null) return { action: null, problem };
   const action = actionsWanted(facts).find(({ kind }) => !heldBack.includes(kind)) ?? null;
-  return { action, problem: null };
+  const isIdle = action === null && facts.task?.kind === 'standby';
+  return { action, problem: isIdle ? facts.streamProblem : null };
 }
 
 /** Whether an action that is under way is not wanted any more, and may be broken off. */

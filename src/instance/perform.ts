@@ -1,6 +1,7 @@
 /** The actions themselves. Each is idempotent: it may have been half done before. */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkHba, checkSettings } from '../adapters/postgres/check-configuration';
 import { readControlData } from '../adapters/postgres/control-data';
 import { writeDurably } from '../adapters/postgres/durable-files';
 import { explainFailure } from '../adapters/postgres/failures';
@@ -18,8 +19,14 @@ import { prepareUpstream } from '../adapters/postgres/upstream-check';
 import { OperatingError } from '../core/errors';
 import { REPLICATION_ROLE } from '../core/names';
 import { type InstanceSettings, type Upstream } from '../core/protocol';
-import { type Machine } from '../core/settings';
-import { writeSettings, writeStandbySignal, writeUpstream } from './data-directory';
+import { renderSettings, type Machine } from '../core/settings';
+import {
+  hasSettings,
+  writeHba,
+  writeSettings,
+  writeStandbySignal,
+  writeUpstream,
+} from './data-directory';
 import { type InstanceEnvironment, type Secrets } from './environment';
 import { type LocalPostgres } from './local-postgres';
 import { type LocalState } from './local-state';
@@ -36,6 +43,8 @@ export interface Performer {
 
 /** A demotion that takes longer is not orderly any more; the switchover is given up long before. */
 const STOP_LIMITS = { fastMs: 30_000, immediateMs: 5000 };
+/** Reasons for which a server starts with the settings that it had before. */
+const REFUSED: readonly string[] = ['ParameterRefused', 'HbaRefused'];
 const CHECKPOINT_MAX_MS = 60 * 60_000;
 
 type Perform<Kind extends Action['kind']> = (
@@ -54,16 +63,19 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   stop: async ({ postgres }) => await postgres.stop(STOP_LIMITS),
   follow: async (performer, { upstream }) => {
     await configureUpstream(performer, upstream);
-    performer.postgres.reload();
+    await performer.postgres.reload();
   },
   reconfigure: async (performer) => {
-    await configure(performer);
-    performer.postgres.reload();
+    const { postgres } = performer;
+    await configure(performer, async () => {
+      await checkHba(postgres.connection);
+      await postgres.reload();
+    });
   },
   'ensure-roles': provideRoles,
   'ensure-slots': async ({ postgres }, { slots }) => {
     await ensureSlots(postgres.connection, slots, postgres.rare?.slots ?? []);
-    await postgres.observeNow();
+    await postgres.observe();
   },
   checkpoint,
 };
@@ -128,7 +140,8 @@ async function fill(
   try {
     const directory = await beginFilling(dataVolume);
     await write({ directory, machine, binDirectory, signal, onProgress });
-    await writeSettings(directory, settings, machine);
+    await writeCheckedSettings({ environment, machine }, directory, settings);
+    await writeHba(directory, settings, async () => await Promise.resolve());
     const { systemIdentifier } = await readControlData(directory, binDirectory);
     signal.throwIfAborted();
     await commitFilling(dataVolume, { cluster, server, systemIdentifier, volumeId });
@@ -149,18 +162,43 @@ async function startStandby(
   await start(performer, signal);
 }
 
-/** Without an assignment yet, a standby starts with the settings that it had before. */
+/**
+ * Without an assignment yet, a server starts with the settings that it had before; and so it does
+ * when the new ones are refused: they are tried again, and complained of, once it runs.
+ */
 async function start(performer: Performer, signal: AbortSignal): Promise<void> {
-  const { postgres, state } = performer;
-  if (state.values.assignment !== null) await configure(performer);
-  state.set({ rolesEnsured: null });
-  await postgres.start(signal);
+  const { environment, postgres, state } = performer;
+  const directory = dataDirectory(environment.dataVolume);
+  state.set({ rolesEnsured: null, settingsApplied: null });
+  if (state.values.assignment === null) { await postgres.start(signal); return; }
+  try {
+    await configure(performer, async () => await postgres.start(signal));
+  } catch (error) {
+    const isRefused = error instanceof OperatingError && REFUSED.includes(error.code);
+    if (!isRefused || !(await hasSettings(directory))) throw error;
+    await postgres.start(signal);
+  }
 }
 
-async function configure({ environment, machine, state }: Performer): Promise<void> {
+/** Writes the settings of the assignment; they count as applied when `use` has worked with them. */
+async function configure(performer: Performer, use: () => Promise<void>): Promise<void> {
+  const { environment, state } = performer;
   const settings = settingsOf(state);
-  await writeSettings(dataDirectory(environment.dataVolume), settings, machine);
+  const directory = dataDirectory(environment.dataVolume);
+  await writeCheckedSettings(performer, directory, settings);
+  await writeHba(directory, settings, use);
   state.set({ settingsApplied: settings });
+}
+
+async function writeCheckedSettings(
+  { environment, machine }: Pick<Performer, 'environment' | 'machine'>,
+  directory: string,
+  settings: InstanceSettings,
+): Promise<void> {
+  const { runDirectory, binDirectory } = environment;
+  await writeSettings(directory, renderSettings(settings, machine), async (text) => {
+    await checkSettings(text, { directory, runDirectory, binDirectory });
+  });
 }
 
 async function configureUpstream(

@@ -266,6 +266,24 @@ describe('an instance manager with PostgreSQL', function () {
     await leader.until('pg2', isStreaming);
   });
 
+  it('tries settings and pg_hba.conf before it takes them, and stays able to start', async () => {
+    const bad: readonly { readonly settings: InstanceSettings; readonly reason: string }[] = [
+      { settings: { ...SETTINGS, parameters: { work_mam: '4MB' } }, reason: 'ParameterRefused' },
+      { settings: { ...SETTINGS, hba: ['host all all 10.0.0.0/99 md5'] }, reason: 'HbaRefused' },
+    ];
+    for (const { settings, reason } of bad) {
+      leader.assign('pg1', primary(null, ['pg2']), { settings });
+      const { report } = await leader.until('pg1', ({ problem }) => problem?.reason === reason);
+      console.log(`      ${report.problem?.message ?? ''}`);
+      const postmaster = pg1.postmasterPid;
+      process.kill(postmaster, 'SIGKILL');
+      await leader.until('pg1', (each) => isPrimary(each) && pg1.postmasterPid !== postmaster);
+    }
+    leader.assign('pg1', primary(null, ['pg2']));
+    await leader.until('pg1', ({ problem }) => problem === null);
+    await leader.until('pg2', isStreaming);
+  });
+
   it('stops PostgreSQL in order on SIGTERM, and starts a standby again by itself', async () => {
     const beganAtMs = performance.now();
     pg2.signal('SIGTERM');
@@ -283,6 +301,29 @@ describe('an instance manager with PostgreSQL', function () {
     expect(report.volume.kind).to.equal('tagged');
     leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
     await leader.until('pg2', isStreaming);
+  });
+
+  it('is told another upstream at the very moment in which it starts', async () => {
+    for (let round = 1; round <= 3; round += 1) {
+      pg2.signal('SIGTERM');
+      await pg2.ended();
+      leader.forget('pg2');
+      leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+      const loggedBefore = pg2.log.length;
+      await pg2.start();
+      await leader.until('pg2', isStreaming);
+      expect(pg2.log.slice(loggedBefore)).not.to.include('has ended by itself');
+    }
+  });
+
+  it('says why it does not stream', async () => {
+    const from = { ...upstream('pg2', pg1, 'pg1'), slot: 'pgswarm_absent' };
+    leader.assign('pg2', { kind: 'standby', upstream: from });
+    const { report } = await leader.until('pg2', ({ problem }) => problem !== null);
+    console.log(`      ${report.problem?.message ?? ''}`);
+    expect(report.problem?.reason).to.equal('SlotMissing');
+    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+    await leader.until('pg2', (each) => isStreaming(each) && each.problem === null);
   });
 
   it('leaves a former primary alone until it is told its role', async () => {

@@ -13,7 +13,7 @@ class FakeLife implements LifePorts {
   superseded = false;
   stopped = 0;
   nowMs = 0;
-  #end: (error?: unknown) => void = () => undefined;
+  #end: (error?: Error) => void = () => undefined;
 
   decide(heldBack: readonly Action['kind'][]): Decision {
     const kind = this.wanted.find((each) => !heldBack.includes(each));
@@ -23,7 +23,10 @@ class FakeLife implements LifePorts {
   async perform({ kind }: Action, signal: AbortSignal): Promise<void> {
     this.begun.push(kind);
     await new Promise<void>((resolve, reject) => {
-      this.#end = (error) => (error === undefined ? resolve() : reject(error));
+      this.#end = (error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      };
       signal.addEventListener('abort', () => reject(new Error('broken off')));
     });
   }
@@ -122,6 +125,22 @@ describe('the life of an instance', () => {
       waitsMs.push(ports.nowMs - sinceMs);
     }
     expect(waitsMs).to.deep.equal([1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+  });
+
+  it('does not do again and again what has no effect', async () => {
+    ports.wanted = ['ensure-slots'];
+    ports.decide = (heldBack) => {
+      const isHeld = heldBack.includes('ensure-slots');
+      return { action: isHeld ? null : { kind: 'ensure-slots', slots: [] }, problem: null };
+    };
+    const { at, pass } = live(ports);
+    await at('acting');
+    ports.done();
+    await at('resting');
+    expect(ports.begun).to.deep.equal(['ensure-slots']);
+    expect(ports.problem?.reason).to.equal('WithoutEffect');
+    pass(1000);
+    await at('acting');
   });
 
   it('forgets a failure when it works', async () => {

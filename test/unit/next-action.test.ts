@@ -63,6 +63,7 @@ const facts = (changes: Partial<LocalFacts>): LocalFacts => ({
   hasRoles: true,
   slots: [],
   checkpointedFor: null,
+  streamProblem: null,
   ...changes,
 });
 const empty = { volume: { kind: 'empty' }, postgres: nothing } as const;
@@ -270,6 +271,16 @@ const rows: readonly Row[] = [
       slots: [{ name: 'pgswarm_pg2', active: false, lost: false }],
     },
     action: { kind: 'ensure-slots', slots: [] },
+  },
+
+  {
+    name: 'a standby that does not stream says why',
+    facts: {
+      task: standby,
+      postgres: runsStandby,
+      streamProblem: { reason: 'SlotMissing', message: 'no slot' },
+    },
+    problem: 'SlotMissing',
   },
 
   // stop

@@ -51,6 +51,7 @@ describe('generated configuration', () => {
 
 # pgswarm's defaults
 jit = 'off'
+lc_messages = 'C'
 max_replication_slots = '16'
 max_slot_wal_keep_size = '25600MB'
 max_wal_senders = '16'

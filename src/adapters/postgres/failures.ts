@@ -15,6 +15,27 @@ const KNOWN: readonly KnownFailure[] = [
     advice: 'a container has 64 MB in /dev/shm unless it is given more; only postgres writes there',
   },
   {
+    pattern: /replication slot "[^"]*" does not exist/,
+    reason: 'SlotMissing',
+    advice: 'the upstream makes it when it is primary and this server is in the spec',
+  },
+  {
+    pattern:
+      /requested WAL segment .* has already been removed|can no longer get changes|invalidat/,
+    reason: 'WalRemoved',
+    advice: 'the upstream does not have the WAL any more that this server needs: clone it again',
+  },
+  {
+    pattern: /not in this server's history|highest timeline .* is behind/,
+    reason: 'TimelineDiverged',
+    advice: 'this server has WAL that the upstream never had: clone it again',
+  },
+  {
+    pattern: /could not load .*pg_hba\.conf/,
+    reason: 'HbaRefused',
+    advice: 'correct spec.postgres.hba',
+  },
+  {
     pattern: /No space left on device|disk full/i,
     reason: 'DataVolumeFull',
     advice: 'the volume is full: make room on its file system',

@@ -69,6 +69,24 @@ export class Postmaster {
     return false;
   }
 
+  /** Makes it read its configuration again; one that has just been started, once it can. */
+  async reload(): Promise<void> {
+    // Until it has written its lock file it has no handler, and SIGHUP would end it.
+    while (!this.hasExited && (await this.#lockFile())[0] !== String(this.#child.pid)) {
+      await sleep(READY_POLL_MS);
+    }
+    this.signal('SIGHUP');
+  }
+
+  /** False when it still runs after this time. */
+  async exitsWithin(milliseconds: number): Promise<boolean> {
+    const timer = new AbortController();
+    const late = sleep(milliseconds, false, { signal: timer.signal }).catch(() => false);
+    const hasExited = await Promise.race([this.exited.then(() => true), late]);
+    timer.abort();
+    return hasExited;
+  }
+
   /** Kills every process; nothing can be acknowledged after this has returned. */
   async kill(): Promise<void> {
     await killProcessesIn(this.#directory, this.#child.pid ?? null);
@@ -76,10 +94,14 @@ export class Postmaster {
   }
 
   async #saysReady(): Promise<boolean> {
-    const text = await readFile(join(this.#directory, 'postmaster.pid'), 'utf8').catch(() => '');
-    const lines = text.split('\n');
-    if (lines[0] !== String(this.#child.pid)) return false;
-    return lines[STATUS_LINE - 1]?.trim() === 'ready';
+    const lines = await this.#lockFile();
+    return lines[0] === String(this.#child.pid) && lines[STATUS_LINE - 1]?.trim() === 'ready';
+  }
+
+  /** Lines of `postmaster.pid`; one of another process may be left over. */
+  async #lockFile(): Promise<readonly string[]> {
+    const path = join(this.#directory, 'postmaster.pid');
+    return (await readFile(path, 'utf8').catch(() => '')).split('\n');
   }
 
   async #watchExit(reader: LogReader): Promise<Exit> {

@@ -48,6 +48,11 @@ export const IS_STANDBY = 'select pg_is_in_recovery() as is_standby';
 export const PROMOTE = 'select pg_promote(false)';
 export const CHECKPOINT = 'checkpoint';
 
+/** The files as they are now, not as they were read; the view reads them again. */
+export const HBA_ERRORS = `
+select 'line ' || line_number as line, error from pg_hba_file_rules
+ where error is not null order by line_number`;
+
 /** Reserves WAL at once, so that a clone can start from it. */
 export const CREATE_SLOT = `
 select pg_create_physical_replication_slot($1, true)

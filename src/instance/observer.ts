@@ -1,0 +1,121 @@
+/** The running server, asked again and again over one connection. */
+import { LocalConnection, type LocalAddress } from '../adapters/postgres/local-connection';
+import {
+  observeRarely,
+  observeServer,
+  type RareFacts,
+  type RunningReport,
+} from '../adapters/postgres/observe';
+import { type Log } from '../adapters/log';
+import { messageOf } from '../core/errors';
+
+const RARE_EVERY_MS = 1000;
+/** A standby that has just started is about to stream: that is worth knowing at once. */
+const SETTLING_MS = 5000;
+const SETTLING_POLL_MS = 10;
+/** A reload reaches all processes within a moment. */
+const RELOAD_SETTLES_MS = 100;
+
+export class Observer {
+  readonly connection: LocalConnection;
+  readonly #log: Log;
+  readonly #onChange: () => void;
+  #running: RunningReport | null = null;
+  #rare: RareFacts | null = null;
+  #rareDueAtMs = 0;
+  #beganAtMs = 0;
+  #everyMs = RARE_EVERY_MS;
+  #run = new AbortController();
+  #wake: () => void = () => undefined;
+
+  constructor(address: LocalAddress, log: Log, onChange: () => void) {
+    this.connection = new LocalConnection(address);
+    this.#log = log;
+    this.#onChange = onChange;
+  }
+
+  /** null: it does not answer. The last answer is not repeated as if it were still true. */
+  get running(): RunningReport | null {
+    return this.#running;
+  }
+
+  get rare(): RareFacts | null {
+    return this.#rare;
+  }
+
+  get isStreaming(): boolean {
+    return this.#running?.state === 'standby' && this.#running.receiver?.status === 'streaming';
+  }
+
+  set everyMs(value: number) {
+    if (value === this.#everyMs) return;
+    this.#everyMs = value;
+    this.#wake();
+  }
+
+  /** Observes once, and then again and again until `end` is called. */
+  async begin(): Promise<void> {
+    this.#run = new AbortController();
+    this.#beganAtMs = performance.now();
+    this.#rareDueAtMs = 0;
+    await this.observe();
+    void this.#observeUntilEnded(this.#run.signal);
+  }
+
+  end(): void {
+    this.#run.abort();
+    this.#wake();
+    this.connection.close();
+    this.#running = null;
+    this.#rare = null;
+  }
+
+  async observe(): Promise<void> {
+    try {
+      if (performance.now() >= this.#rareDueAtMs) {
+        this.#rare = await observeRarely(this.connection);
+        this.#rareDueAtMs = performance.now() + RARE_EVERY_MS;
+      }
+      this.#running = await observeServer(this.connection, this.#rare?.pendingRestart ?? []);
+    } catch (error) {
+      if (this.#running !== null && !this.#run.signal.aborted) {
+        this.#log.warn('PostgreSQL does not answer', { error: messageOf(error) });
+      }
+      this.#running = null;
+    }
+    this.#onChange();
+  }
+
+  /** Asks at once what is otherwise asked rarely. */
+  async observeAll(): Promise<void> {
+    this.#rareDueAtMs = 0;
+    await this.observe();
+  }
+
+  /** What is asked rarely is asked as soon as a reload has had its effect. */
+  expectReload(): void {
+    this.#rareDueAtMs = performance.now() + RELOAD_SETTLES_MS;
+  }
+
+  async #observeUntilEnded(ended: AbortSignal): Promise<void> {
+    for (;;) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, this.#untilNextMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      if (ended.aborted) return;
+      await this.observe();
+    }
+  }
+
+  get #untilNextMs(): number {
+    const isSettling =
+      this.#running?.state === 'standby' &&
+      !this.isStreaming &&
+      performance.now() - this.#beganAtMs < SETTLING_MS;
+    return isSettling ? SETTLING_POLL_MS : this.#everyMs;
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Keeps a standby without an upstream from filling the log: it tries again ten times a second, and
+ * says each time what it said before.
+ */
+import { type LogEntry } from '../adapters/postgres/log-line';
+
+const SILENCE_MS = 10_000;
+const KNOWN_MAX = 100;
+
+export class RepeatedMessages {
+  readonly #saidAtMs = new Map<string, number>();
+
+  /** Whether the same was said by the same kind of process only a moment ago. */
+  has({ level, message, fields }: LogEntry, nowMs: number): boolean {
+    const backend = fields['backend'] ?? '';
+    const isAttempt = backend === 'startup' || (backend === 'walreceiver' && level !== 'LOG');
+    if (!isAttempt) return false;
+    const key = `${backend} ${level} ${message}`;
+    const saidAtMs = this.#saidAtMs.get(key);
+    if (saidAtMs !== undefined && nowMs - saidAtMs < SILENCE_MS) return true;
+    this.#saidAtMs.delete(key);
+    this.#saidAtMs.set(key, nowMs);
+    const [oldest] = this.#saidAtMs.keys();
+    if (this.#saidAtMs.size > KNOWN_MAX && oldest !== undefined) this.#saidAtMs.delete(oldest);
+    return false;
+  }
+}
