@@ -15,7 +15,7 @@ import { type SpecRecord } from '../core/spec';
 import { initialState, type ClusterState } from '../core/state';
 import { statusOf, type Status } from '../core/status';
 import { type ClusterAnswer } from '../operator/operator';
-import { type Store, type StoredRecord } from '../operator/ports';
+import { type Store, type StoredRecord } from '../core/ports';
 import { refusal } from './exit';
 import { type CliPorts, type SwarmAccess } from './ports';
 

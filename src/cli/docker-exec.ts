@@ -2,7 +2,7 @@
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import Dockerode from 'dockerode';
 import { OPERATOR_SERVICE } from '../core/names';
-import { connectionOf } from './docker-connection';
+import { connectionOf } from '../adapters/swarm/docker';
 import { type DockerEndpoint } from '../adapters/swarm/endpoint';
 import { dockerError } from '../adapters/swarm/errors';
 import { refusal } from './exit';

@@ -4,7 +4,7 @@ import { type OtherCluster } from '../core/checks';
 import { formatFindings, type Finding } from '../core/findings';
 import { type Spec, type SpecRecord } from '../core/spec';
 import { parseDocument, readDocument, validate } from '../adapters/files/documents';
-import { type Store } from '../operator/ports';
+import { type Store } from '../core/ports';
 import { type Output } from './output';
 
 export interface Checked {

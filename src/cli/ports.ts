@@ -1,7 +1,7 @@
 /** What the commands may touch. All of it is given to them, so that tests give something else. */
 import { type SwarmSeen } from '../core/observation';
 import { type ClusterAnswer } from '../operator/operator';
-import { type Store } from '../operator/ports';
+import { type Store } from '../core/ports';
 import { type Execution } from './docker-exec';
 import { type Output } from './output';
 

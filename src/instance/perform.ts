@@ -170,7 +170,10 @@ async function start(performer: Performer, signal: AbortSignal): Promise<void> {
   const { environment, postgres, state } = performer;
   const directory = dataDirectory(environment.dataVolume);
   state.set({ rolesEnsured: null, settingsApplied: null });
-  if (state.values.assignment === null) { await postgres.start(signal); return; }
+  if (state.values.assignment === null) {
+    await postgres.start(signal);
+    return;
+  }
   try {
     await configure(performer, async () => await postgres.start(signal));
   } catch (error) {

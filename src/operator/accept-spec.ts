@@ -4,7 +4,7 @@ import { type OtherCluster } from '../core/checks';
 import { OperatingError } from '../core/errors';
 import { CLUSTER_LABEL, specRecordName } from '../core/names';
 import { type Spec, type SpecRecord, type SpecSource } from '../core/spec';
-import { type Store, type StoredRecord } from './ports';
+import { type Store, type StoredRecord } from '../core/ports';
 
 export interface SpecOffer {
   readonly spec: Spec;

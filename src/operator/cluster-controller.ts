@@ -7,7 +7,7 @@ import { createActor, type Actor } from 'xstate';
 import { assignmentFor } from '../core/assignment';
 import { decide, type Decision } from '../core/decide';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
-import { type Observation, type SeenReport, type SwarmSeen } from '../core/observation';
+import { type Observation, type SwarmSeen } from '../core/observation';
 import { type Assignment, type Report } from '../core/protocol';
 import { viewOf, type Situation, type View } from '../core/situation';
 import { type SpecRecord } from '../core/spec';
@@ -19,7 +19,8 @@ import { CLUSTER_LABEL, specRecordName, stateRecordName } from '../core/names';
 import { type Log } from '../adapters/log';
 import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
 import { GapClock } from './gap-clock';
-import { type Clock, type Store, type StoredRecord, type Swarm } from './ports';
+import { ReportBook } from './report-book';
+import { type Clock, type Store, type StoredRecord, type Swarm } from '../core/ports';
 
 /** Swarm is looked at again after this long, even when it has announced no change. */
 const SWARM_REFRESH_MS = 15_000;
@@ -52,9 +53,7 @@ export class ClusterController implements ClusterLoop {
   readonly #leadingSinceMs: number;
   readonly #gap: GapClock;
   readonly #actor: Actor<ReturnType<typeof clusterMachine>>;
-  readonly #reports = new Map<string, SeenReport>();
-  /** Starts of instance managers that are over: nothing they said is true any more. */
-  readonly #endedBoots = new Set<string>();
+  readonly #reports = new ReportBook();
   readonly #waiters = new Set<Waiter>();
   readonly #volumesRemoved = new Set<string>();
   readonly #conditionsSince = new Map<string, string>();
@@ -116,28 +115,16 @@ export class ClusterController implements ClusterLoop {
 
   /** Takes an instance's report and answers what it shall be; null when the server is unknown. */
   report(report: Report): Assignment | null {
-    const before = this.#reports.get(report.server)?.report;
-    const isNews = this.#isNews(report);
-    if (isNews) {
-      this.#reports.set(report.server, { report, seenAtMs: this.#ports.clock.monotonicMs() });
-      this.#gap.reported(report, this.#state?.value ?? null);
-    }
+    const outcome = this.#reports.enter(report, this.#ports.clock.monotonicMs());
+    if (outcome !== 'repeated') this.#gap.reported(report, this.#state?.value ?? null);
     const assignment = this.#assignment(report.server);
     if (assignment?.task.kind === 'stop') this.#gap.toldToStop();
-    if (isNews && (this.#state?.value.change != null || isDifferent(before, report))) {
+    const isAwaited = outcome === 'same' && this.#state?.value.change != null;
+    if (outcome === 'news' || isAwaited) {
       this.#wakeWaiters();
       this.look('reports');
     }
     return assignment;
-  }
-
-  /** A report that was recorded and is played again, or was overtaken, is no news. */
-  #isNews({ server, bootId, sequence }: Report): boolean {
-    const before = this.#reports.get(server)?.report;
-    if (before?.bootId === bootId) return sequence > before.sequence;
-    if (this.#endedBoots.has(bootId)) return false;
-    if (before !== undefined) this.#endedBoots.add(before.bootId);
-    return true;
   }
 
   /** Resolves when the server's assignment is not the one with this digest any more. */
@@ -173,7 +160,7 @@ export class ClusterController implements ClusterLoop {
   /** What the CLI needs to decide for itself: reports with their age, and the present phase's. */
   observation(): Observation {
     return {
-      reports: Object.fromEntries(this.#reports),
+      reports: this.#reports.all(),
       swarm: this.#swarm,
       phaseSinceMs: this.#phase?.sinceMs ?? null,
       writeGapMs: this.#gap.measuredMs,
@@ -354,15 +341,6 @@ export class ClusterController implements ClusterLoop {
     this.#conditionsSince.set(key, since);
     return { ...condition, since };
   }
-}
-
-/** Positions of a steady cluster move all the time; they are looked at with the next rest. */
-function isDifferent(before: Report | undefined, report: Report): boolean {
-  const still = (each: Report): string =>
-    JSON.stringify({ ...each, sequence: 0 }, (name, value: unknown) =>
-      name.toLowerCase().endsWith('lsn') ? undefined : value,
-    );
-  return before === undefined || still(before) !== still(report);
 }
 
 /** What an instance has been told, in short; both sides compute it over the same text. */

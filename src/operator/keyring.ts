@@ -12,7 +12,7 @@ import {
 } from '../adapters/keys';
 import { stateRecordName } from '../core/names';
 import { type ClusterState } from '../core/state';
-import { type Clock, type Store } from './ports';
+import { type Clock, type Store } from '../core/ports';
 
 /** A cluster that was deleted and made anew has another uid; followers find out this late. */
 const UID_AGE_MAX_MS = 5_000;

@@ -17,7 +17,7 @@ import {
   type Reign,
 } from '../core/leadership';
 import { LEADER_RECORD } from '../core/names';
-import { type Clock, type Store, type StoredRecord } from './ports';
+import { type Clock, type Store, type StoredRecord } from '../core/ports';
 
 export interface LeadershipPorts {
   readonly store: Store;

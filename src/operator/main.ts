@@ -13,7 +13,7 @@ import { cliRoutes } from './cli-routes';
 import { Keyring } from './keyring';
 import { Leadership } from './leadership';
 import { Operator } from './operator';
-import { type Clock, type Swarm } from './ports';
+import { type Clock, type Swarm } from '../core/ports';
 import { type SpecFolder } from './spec-folder';
 import { instanceImage, ownAddress, untilItWorks } from './surroundings';
 import { watchFolder } from './watched-folder';

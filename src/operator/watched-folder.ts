@@ -5,7 +5,7 @@ import { specRecordName } from '../core/names';
 import { type SpecRecord } from '../core/spec';
 import { acceptSpec, otherClusters } from './accept-spec';
 import { type Operator } from './operator';
-import { type Clock, type Store } from './ports';
+import { type Clock, type Store } from '../core/ports';
 import { SpecFolder } from './spec-folder';
 
 interface FolderSurroundings {

@@ -247,6 +247,12 @@ describe('an instance manager with PostgreSQL', function () {
   });
 
   it('kills what outlives a killed postmaster, and starts it again in place', async () => {
+    // It never waits, so it does not notice the postmaster's death.
+    void pg1.sql('select count(*) from generate_series(1, 1e12::bigint)').catch(() => undefined);
+    const busy =
+      "select pid from pg_stat_activity where query ~ '^select count' and state = 'active'";
+    await eventually(async () => (await pg1.sql(busy)) !== '');
+    const backend = Number(await pg1.sql(busy));
     const postmaster = pg1.postmasterPid;
     const killedAtMs = performance.now();
     process.kill(postmaster, 'SIGKILL');
@@ -263,6 +269,7 @@ describe('an instance manager with PostgreSQL', function () {
       'control.clusterState',
       'in production',
     );
+    expect(existsSync(`/proc/${backend}`)).to.equal(false);
     await leader.until('pg2', isStreaming);
   });
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { createStore } from '../../src/adapters/swarm/store';
 import { openDocker, requireManager } from '../../src/adapters/swarm/docker';
 import { CLUSTER_LABEL } from '../../src/core/names';
-import { type Store } from '../../src/operator/ports';
+import { type Store } from '../../src/core/ports';
 import { failureOf } from '../support/failure';
 
 describe('the store in Swarm', function () {

@@ -9,7 +9,7 @@ import { differences } from '../../src/core/diff';
 import { CONTROL_NETWORK } from '../../src/core/names';
 import { type ServiceSeen, type SwarmSeen, type TaskSeen } from '../../src/core/observation';
 import { type ServiceDesired } from '../../src/core/steps';
-import { type Swarm } from '../../src/operator/ports';
+import { type Swarm } from '../../src/core/ports';
 import { spec } from '../support/swarm-objects';
 import { eventually } from '../support/eventually';
 import { failureOf } from '../support/failure';

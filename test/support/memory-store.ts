@@ -1,6 +1,6 @@
 /** The store without a Swarm: the same compare-and-set, and faults on request. */
 import { OperatingError } from '../../src/core/errors';
-import { type Store, type StoredRecord } from '../../src/operator/ports';
+import { type Store, type StoredRecord } from '../../src/core/ports';
 
 export class MemoryStore implements Store {
   readonly #records = new Map<string, StoredRecord<unknown>>();

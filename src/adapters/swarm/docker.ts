@@ -102,7 +102,8 @@ export async function requireManager(docker: Docker): Promise<void> {
   throw new OperatingError('refused', 'SwarmInactive', text);
 }
 
-function connectionOf({ address, certificates }: DockerEndpoint): Dockerode.DockerOptions {
+/** Dockerode's options for the Docker of this environment. */
+export function connectionOf({ address, certificates }: DockerEndpoint): Dockerode.DockerOptions {
   const url = new URL(address);
   // Named even where undefined: docker-modem would take the missing ones from the environment.
   const common = { version: API_VERSION, host: undefined, port: undefined, socketPath: undefined };

@@ -5,7 +5,7 @@
  */
 import { OperatingError } from '../../core/errors';
 import { PAYLOAD_LABEL } from '../../core/names';
-import { type Store, type StoredRecord } from '../../operator/ports';
+import { type Store, type StoredRecord } from '../../core/ports';
 import { type Docker } from './docker';
 import { hasCode } from './errors';
 

@@ -1,5 +1,5 @@
 /** The operator's port to Swarm, put together. */
-import { type Clock, type Swarm } from '../../operator/ports';
+import { type Clock, type Swarm } from '../../core/ports';
 import { applyStep, type SecretValue } from './apply';
 import { type Docker } from './docker';
 import { watchEvents } from './events';

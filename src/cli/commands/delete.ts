@@ -2,7 +2,7 @@
 import { OperatingError } from '../../core/errors';
 import { archiveVolumeName, dataVolumeName, specRecordName } from '../../core/names';
 import { type SpecRecord } from '../../core/spec';
-import { type StoredRecord } from '../../operator/ports';
+import { type StoredRecord } from '../../core/ports';
 import { loadCluster, readSpec, type Known } from '../cluster';
 import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';

@@ -3,7 +3,7 @@ import { OperatingError } from '../../core/errors';
 import { stateRecordName } from '../../core/names';
 import { type ClusterState } from '../../core/state';
 import { volumeForgotten, withEvent } from '../../core/transitions';
-import { type StoredRecord } from '../../operator/ports';
+import { type StoredRecord } from '../../core/ports';
 import { readSpec } from '../cluster';
 import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';

@@ -1,6 +1,6 @@
-/** The effects that the operator needs. Nothing else may be called by its machines. */
-import { type SwarmSeen } from '../core/observation';
-import { type SwarmStep } from '../core/steps';
+/** The effects that the operator needs, as interfaces: adapters implement them, tests fake them. */
+import { type SwarmSeen } from './observation';
+import { type SwarmStep } from './steps';
 
 /** A record in Swarm's Raft store. */
 export interface StoredRecord<T> {
