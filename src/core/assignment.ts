@@ -15,9 +15,12 @@ import { type ServerView, type View } from './situation';
 import { type Spec } from './spec';
 import { type ClusterState } from './state';
 
-/** While the write gap is open every report is waited for. */
-const REPORT_WHILE_STOPPING_MS = 10;
-const REPORT_WHILE_CHECKPOINTING_MS = 100;
+/**
+ * While the write gap is open the target looks at its position all the time, and reports each move
+ * at once; more reports than that would only take processor time from the change itself.
+ */
+const REPORT_WHILE_STOPPING_MS = 100;
+const REPORT_WHILE_CHECKPOINTING_MS = 250;
 
 /** The whole assignment of one server of the spec. */
 export function assignmentFor(view: View, server: ServerView): Assignment {
