@@ -7,14 +7,34 @@ cd "$(dirname "$0")/.."
 
 npx --no-install prettier --check --log-level warn .
 npx --no-install eslint .
-npm run --silent build
 npx --no-install tsc
+npm run --silent build
 
 status=0
-npx --no-install mocha --reporter test/support/reporter.cjs \
-  --spec 'test/{integration,e2e}/**/*.test.ts' "$@" || status=$?
+rm -rf .build/summaries
+suite() { # NAME SPEC [mocha's options]
+  local name=$1 spec=$2
+  shift 2
+  PGSWARM_SUITE=$name npx --no-install mocha --no-config --extension ts --forbid-only \
+    --require ts-node/register/transpile-only --reporter test/support/reporter.cjs "$@" \
+    "$spec" || status=1
+}
+
+suite fast 'test/{unit,golden,tidy}/**/*.test.ts'
+npm run --silent lab -- up --name test
+# The adapters are tried against the lab's Swarm; the end-to-end tests find it by its name.
+(
+  eval "$(npm run --silent lab -- env --name test)"
+  status=0
+  suite integration 'test/integration/**/*.test.ts'
+  exit "$status"
+) || status=1
+suite e2e 'test/e2e/**/*.test.ts'
 
 # What the tests started is stopped again; a kept lab is for looking at a failure.
-if [ -z "${PGSWARM_KEEP_LAB:-}" ]; then npm run --silent lab -- down --name test; fi
-cat .build/summary.txt
+[ -n "${PGSWARM_KEEP_LAB:-}" ] || npm run --silent lab -- down --name test
+awk '{ passed += $1; failed += $3; skipped += $5 }
+  END { printf "%d passed, %d failed", passed, failed
+        if (skipped) printf ", %d skipped", skipped
+        print "" }' .build/summaries/*
 exit "$status"

@@ -1,4 +1,4 @@
-/** Mocha's spec reporter; the figures that `npm test` ends with go into a file of their own. */
+/** Mocha's spec reporter; the figures that `npm test` sums up go into a file for each suite. */
 const { mkdirSync, writeFileSync } = require('node:fs');
 const { reporters } = require('mocha');
 
@@ -7,9 +7,9 @@ module.exports = class extends reporters.Spec {
     super(runner, options);
     runner.once('end', () => {
       const { passes, failures, pending } = this.stats;
-      const skipped = pending === 0 ? '' : `, ${pending} skipped`;
-      mkdirSync('.build', { recursive: true });
-      writeFileSync('.build/summary.txt', `${passes} passed, ${failures} failed${skipped}\n`);
+      const figures = `${passes} passed, ${failures} failed, ${pending} skipped\n`;
+      mkdirSync('.build/summaries', { recursive: true });
+      writeFileSync(`.build/summaries/${process.env.PGSWARM_SUITE ?? 'tests'}`, figures);
     });
   }
 };
