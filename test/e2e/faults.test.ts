@@ -108,7 +108,9 @@ describe('faults around a cluster', function () {
       await complains(/NodeUnresolved: pg2: .*n2.*n3/);
       await deployment.docker(['node', 'update', '--label-rm', 'rack', 'n3']);
       await deployment.ready(CLUSTER);
+      await remove();
       await deployment.docker(['node', 'update', '--label-rm', 'rack', 'n2']);
+      await apply();
     });
 
     it('says that the port is taken', async () => {

@@ -4,6 +4,7 @@ import { archiveVolumeName, dataVolumeName, specRecordName } from '../../core/na
 import { type SpecRecord } from '../../core/spec';
 import { type StoredRecord } from '../../core/ports';
 import { loadCluster, readSpec, type Known } from '../cluster';
+import { type ServerView } from '../../core/situation';
 import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';
 import { pause } from '../pause';
@@ -89,17 +90,25 @@ async function nextStep(ports: CliPorts, cluster: string): Promise<string | null
   }
 }
 
-/** Where the data is now, if it is anywhere. */
+/** Where the data is now, if it is anywhere. Of a server whose node is not known nothing is removed. */
 function farewell({ view }: Known, areRemoved: boolean): string {
   const { cluster } = view.spec;
-  const title = areRemoved ? 'These volumes are gone:' : 'The data is kept in these volumes:';
-  const lines = view.servers.map(({ name, nodeName }) => {
-    const volumes = `${dataVolumeName(cluster, name)} ${archiveVolumeName(cluster, name)}`;
-    const place = nodeName ?? 'its node';
-    return areRemoved ? `  ${place}: ${volumes}` : `  on ${place}: docker volume rm ${volumes}`;
-  });
-  const advice = areRemoved
-    ? []
-    : ['Those commands remove them for good; applying the same file again goes on with the data.'];
-  return [title, ...lines, ...advice].join('\n');
+  const isGone = ({ nodeName }: ServerView): boolean => areRemoved && nodeName !== null;
+  const volumesOf = ({ name }: ServerView): string =>
+    `${dataVolumeName(cluster, name)} ${archiveVolumeName(cluster, name)}`;
+  const gone = view.servers
+    .filter(isGone)
+    .map((server) => `  ${server.nodeName ?? ''}: ${volumesOf(server)}`);
+  const kept = view.servers
+    .filter((server) => !isGone(server))
+    .map(
+      (server) => `  on ${server.nodeName ?? 'its node'}: docker volume rm ${volumesOf(server)}`,
+    );
+  return [
+    ...(gone.length === 0 ? [] : ['These volumes are gone:', ...gone]),
+    ...(kept.length === 0 ? [] : ['The data is kept in these volumes:', ...kept, ADVICE]),
+  ].join('\n');
 }
+
+const ADVICE =
+  'Those commands remove them for good; applying the same file again goes on with the data.';
