@@ -1,5 +1,6 @@
 /** The instance manager's composition root. */
 import { randomUUID } from 'node:crypto';
+import { access, constants } from 'node:fs/promises';
 import { ControlClient } from '../adapters/control/client';
 import { createLog } from '../adapters/log';
 import { type VolumeReport } from '../core/protocol';
@@ -38,12 +39,35 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     instance.terminate();
   };
   process.on('SIGTERM', terminate).on('SIGINT', terminate);
+  const mending = isRefused(volume) ? setInterval(() => void lookAgain(), MENDING_POLL_MS) : null;
+  const lookAgain = async (): Promise<void> => {
+    if (isRefused(await volumeNow(environment))) return;
+    log.info('The data volume can be used now: beginning anew, with its lock');
+    instance.terminate();
+  };
   await instance.run();
+  if (mending !== null) clearInterval(mending);
   process.off('SIGTERM', terminate).off('SIGINT', terminate);
   health.closeAllConnections();
   health.close();
   log.info('Instance manager ended');
   return 0;
+}
+
+/** A volume that is refused is looked at again this often: a person may be mending it. */
+const MENDING_POLL_MS = 3000;
+
+const isRefused = ({ kind }: VolumeReport): boolean => kind === 'foreign' || kind === 'unusable';
+
+/** The entrypoint's problem is over when the volume can be written; only it can take the lock. */
+async function volumeNow(environment: InstanceEnvironment): Promise<VolumeReport> {
+  const { dataVolume, volumeProblem } = environment;
+  const isWritable = await access(dataVolume, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!isWritable) return { kind: 'unusable', detail: volumeProblem ?? 'it cannot be written' };
+  return await openVolume(dataVolume, environment);
 }
 
 async function volumeOf(environment: InstanceEnvironment): Promise<VolumeReport> {
