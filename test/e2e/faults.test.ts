@@ -146,7 +146,8 @@ describe('faults around a cluster', function () {
     });
 
     it('says that the volume belongs to somebody else', async () => {
-      await onVolume('chown 0:0 /v && chmod 700 /v');
+      // Docker gives an empty volume to the image's user; this one is not quite empty.
+      await onVolume('mkdir /v/lost+found && chown 0:0 /v && chmod 700 /v');
       await apply();
       await complains(/VolumeUnusable: .*pg2 on n2 is refused: .*owner/i);
       await onVolume('chown 999:999 /v');
