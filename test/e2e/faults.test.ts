@@ -165,7 +165,7 @@ describe('faults around a cluster', function () {
       ];
       await deployment.lab.exec('n2', ['docker', 'volume', 'create', ...tmpfs, VOLUME]);
       await apply();
-      await complains(/DataVolumeFull: pg2: .*make room/);
+      await complains(/DataVolumeFull: pg2: .*make room/s);
       expect((await deployment.status(CLUSTER))!.primary).to.equal('pg1');
     });
 
