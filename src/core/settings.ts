@@ -47,7 +47,7 @@ export function defaultParameters(machine: Machine): Parameters {
 }
 
 /** Fields of the prefix of every log line; `log-line.ts` reads them again. */
-export const LOG_LINE_PREFIX = '[%n|%p|%e|%b] %q[%u@%d] ';
+export const LOG_LINE_PREFIX = '[%n|%p|%e|%b] %q<%u@%d> ';
 
 /** What pgswarm relies on. A spec that sets one of these is refused. */
 export function ownedParameters(machine: Machine, user: Parameters): Parameters {

@@ -2,7 +2,6 @@
 import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readText, writeDurably } from '../adapters/postgres/durable-files';
-import { OperatingError } from '../core/errors';
 import { type InstanceSettings, type Upstream } from '../core/protocol';
 import {
   ENTRY_FILE,
@@ -16,6 +15,7 @@ import {
 } from '../core/settings';
 
 const STANDBY_SIGNAL = 'standby.signal';
+const KEPT_HBA_FILE = `${HBA_FILE}.kept`;
 /** What ALTER SYSTEM and pg_basebackup write; read last, it would win over the generated files. */
 const AUTO_FILE = 'postgresql.auto.conf';
 
@@ -33,8 +33,8 @@ export async function writeSettings(
 }
 
 /**
- * Writes `pg_hba.conf`, and the old one again when `use` finds that the server refuses it: only
- * the server itself can tell, by reading it or by starting with it.
+ * Writes `pg_hba.conf`. Only the server can tell whether it is right, by reading it or by starting
+ * with it: until `use` has shown that, the last one that was right is kept beside it.
  */
 export async function writeHba(
   directory: string,
@@ -42,15 +42,22 @@ export async function writeHba(
   use: () => Promise<void>,
 ): Promise<void> {
   const path = join(directory, HBA_FILE);
+  const kept = join(directory, KEPT_HBA_FILE);
   const before = await readText(path);
-  const isChanged = await writeDurably(path, renderHba(settings));
-  try {
-    await use();
-  } catch (error) {
-    const isRefused = error instanceof OperatingError && error.code === 'HbaRefused';
-    if (isRefused && isChanged && before !== null) await writeDurably(path, before);
-    throw error;
-  }
+  const text = renderHba(settings);
+  if (before !== null && before !== text && !(await exists(kept))) await writeDurably(kept, before);
+  await writeDurably(path, text);
+  await use();
+  await rm(kept, { force: true });
+}
+
+/** Puts the last right `pg_hba.conf` in the place of one that was refused; false without one. */
+export async function restoreHba(directory: string): Promise<boolean> {
+  const kept = await readText(join(directory, KEPT_HBA_FILE));
+  if (kept === null) return false;
+  await writeDurably(join(directory, HBA_FILE), kept);
+  await rm(join(directory, KEPT_HBA_FILE));
+  return true;
 }
 
 /** Whether the server has ever been given settings. */

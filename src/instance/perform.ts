@@ -22,6 +22,7 @@ import { type InstanceSettings, type Upstream } from '../core/protocol';
 import { renderSettings, type Machine } from '../core/settings';
 import {
   hasSettings,
+  restoreHba,
   writeHba,
   writeSettings,
   writeStandbySignal,
@@ -43,8 +44,6 @@ export interface Performer {
 
 /** A demotion that takes longer is not orderly any more; the switchover is given up long before. */
 const STOP_LIMITS = { fastMs: 30_000, immediateMs: 5000 };
-/** Reasons for which a server starts with the settings that it had before. */
-const REFUSED: readonly string[] = ['ParameterRefused', 'HbaRefused'];
 const CHECKPOINT_MAX_MS = 60 * 60_000;
 
 type Perform<Kind extends Action['kind']> = (
@@ -65,13 +64,7 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
     await configureUpstream(performer, upstream);
     await performer.postgres.reload();
   },
-  reconfigure: async (performer) => {
-    const { postgres } = performer;
-    await configure(performer, async () => {
-      await checkHba(postgres.connection);
-      await postgres.reload();
-    });
-  },
+  reconfigure,
   'ensure-roles': provideRoles,
   'ensure-slots': async ({ postgres }, { slots }) => {
     await ensureSlots(postgres.connection, slots, postgres.rare?.slots ?? []);
@@ -168,19 +161,32 @@ async function startStandby(
  */
 async function start(performer: Performer, signal: AbortSignal): Promise<void> {
   const { environment, postgres, state } = performer;
-  const directory = dataDirectory(environment.dataVolume);
+  const starting = async (): Promise<void> => await postgres.start(signal);
   state.set({ rolesEnsured: null, settingsApplied: null });
-  if (state.values.assignment === null) {
-    await postgres.start(signal);
-    return;
-  }
   try {
-    await configure(performer, async () => await postgres.start(signal));
+    await (state.values.assignment === null ? starting() : configure(performer, starting));
   } catch (error) {
-    const isRefused = error instanceof OperatingError && REFUSED.includes(error.code);
-    if (!isRefused || !(await hasSettings(directory))) throw error;
-    await postgres.start(signal);
+    if (!(await hasFormerSettings(error, dataDirectory(environment.dataVolume)))) throw error;
+    await starting();
   }
+}
+
+/** Whether settings that were refused leave others to start with, now in their place. */
+async function hasFormerSettings(error: unknown, directory: string): Promise<boolean> {
+  if (!(error instanceof OperatingError)) return false;
+  if (error.code === 'HbaRefused') return await restoreHba(directory);
+  return error.code === 'ParameterRefused' && (await hasSettings(directory));
+}
+
+async function reconfigure(performer: Performer): Promise<void> {
+  const { environment, postgres } = performer;
+  try {
+    await configure(performer, async () => await checkHba(postgres.connection));
+  } catch (error) {
+    await hasFormerSettings(error, dataDirectory(environment.dataVolume));
+    throw error;
+  }
+  await postgres.reload();
 }
 
 /** Writes the settings of the assignment; they count as applied when `use` has worked with them. */

@@ -27,9 +27,9 @@ describe("PostgreSQL's log", () => {
   it('joins what belongs to one message', () => {
     expect(
       read(
-        '[1795260000.123|42|23505|client backend] [app@orders] ERROR:  duplicate key value',
-        '[1795260000.123|42|23505|client backend] [app@orders] DETAIL:  Key (n)=(1) already exists.',
-        '[1795260000.123|42|23505|client backend] [app@orders] STATEMENT:  insert into numbers',
+        '[1795260000.123|42|23505|client backend] <app@orders> ERROR:  duplicate key value',
+        '[1795260000.123|42|23505|client backend] <app@orders> DETAIL:  Key (n)=(1) already exists.',
+        '[1795260000.123|42|23505|client backend] <app@orders> STATEMENT:  insert into numbers',
         '\tvalues (1)',
         '[1795260000.200|43|00000|walwriter] LOG:  next',
       ),
@@ -59,6 +59,12 @@ describe("PostgreSQL's log", () => {
   it('goes on over several lines of a message', () => {
     const [entry] = read('[1.2|7|08006|walreceiver] FATAL:  could not connect', '\tIs it running?');
     expect(entry?.message).to.equal('could not connect\nIs it running?');
+  });
+
+  it('knows a session without a database', () => {
+    const [entry] = read('[1.2|7|00000|walsender] <pgswarm_replication@[unknown]> LOG:  ended');
+    expect(entry?.message).to.equal('ended');
+    expect(entry?.fields['session']).to.equal('pgswarm_replication@[unknown]');
   });
 
   it('does not give the detail of one process to the message of another', () => {

@@ -21,7 +21,7 @@ export type LogLine =
     }
   | { readonly kind: 'continuation'; readonly text: string };
 
-const PREFIX = /^\[\d+\.\d+\|(\d+)\|(\w{5})\|([^\]]*)\] (?:\[([^\]]*)\] )?/;
+const PREFIX = /^\[\d+\.\d+\|(\d+)\|(\w{5})\|([^\]]*)\] (?:<([^>]*)> )?/;
 /** Before the configuration is read PostgreSQL uses its own prefix: time, zone, process id. */
 const EARLY_PREFIX = /^(?:[\d-]+ [\d:.]+ \S+ \[(\d+)\] |postgres: )?/;
 const PART = /^(DETAIL|HINT|QUERY|CONTEXT|LOCATION|STATEMENT): {1,2}(.*)$/s;
