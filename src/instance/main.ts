@@ -8,7 +8,7 @@ import { parseEnvironment, readSecrets, type InstanceEnvironment } from './envir
 import { serveHealth } from './health-server';
 import { Instance } from './instance';
 import { prepareMachine } from './perform';
-import { openVolume } from './volume';
+import { openVolume, readVolume } from './volume';
 
 /** Runs until SIGTERM or SIGINT, and then until PostgreSQL has stopped; the process's exit code. */
 export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number> {
@@ -59,7 +59,10 @@ const MENDING_POLL_MS = 3000;
 
 const isRefused = ({ kind }: VolumeReport): boolean => kind === 'foreign' || kind === 'unusable';
 
-/** The entrypoint's problem is over when the volume can be written; only it can take the lock. */
+/**
+ * The entrypoint's problem is over when the volume can be written. Read only: this process may not
+ * hold the lock, which only the entrypoint can take.
+ */
 async function volumeNow(environment: InstanceEnvironment): Promise<VolumeReport> {
   const { dataVolume, volumeProblem } = environment;
   const isWritable = await access(dataVolume, constants.W_OK).then(
@@ -67,7 +70,7 @@ async function volumeNow(environment: InstanceEnvironment): Promise<VolumeReport
     () => false,
   );
   if (!isWritable) return { kind: 'unusable', detail: volumeProblem ?? 'it cannot be written' };
-  return await openVolume(dataVolume, environment);
+  return await readVolume(dataVolume, environment);
 }
 
 async function volumeOf(environment: InstanceEnvironment): Promise<VolumeReport> {

@@ -31,22 +31,27 @@ export interface VolumeOwner {
 
 export const dataDirectory = (volume: string): string => join(volume, DATA);
 
-/** Clears away an unfinished filling, then says what the volume holds. */
+/** Clears away an unfinished filling, then says what the volume holds. Needs the volume's lock. */
 export async function openVolume(volume: string, owner: VolumeOwner): Promise<VolumeReport> {
+  const report = await readVolume(volume, owner);
+  if (report.kind !== 'empty') return report;
+  try {
+    if ((await readdir(volume)).includes(UNFINISHED)) await clearUnfinished(volume);
+    return report;
+  } catch (error) {
+    return { kind: 'unusable', detail: messageOf(error) };
+  }
+}
+
+/** What the volume holds, an unfinished filling counting as nothing. Changes nothing. */
+export async function readVolume(volume: string, owner: VolumeOwner): Promise<VolumeReport> {
   try {
     const names = await readdir(volume);
     const foreign = names.filter((name) => ![DATA, UNFINISHED, TAG, ...IGNORED].includes(name));
     if (foreign.length > 0) return { kind: 'foreign', detail: `unknown in it: ${list(foreign)}` };
-    if (names.includes(DATA)) {
-      return tagged(await readText(join(volume, TAG)), owner);
-    }
-    if (names.includes(UNFINISHED)) {
-      await clearUnfinished(volume);
-    } else if (names.includes(TAG)) {
-      const detail = `${TAG} is in it but the data directory ${DATA} is gone`;
-      return { kind: 'foreign', detail };
-    }
-    return { kind: 'empty' };
+    if (names.includes(DATA)) return tagged(await readText(join(volume, TAG)), owner);
+    if (names.includes(UNFINISHED) || !names.includes(TAG)) return { kind: 'empty' };
+    return { kind: 'foreign', detail: `${TAG} is in it but the data directory ${DATA} is gone` };
   } catch (error) {
     return { kind: 'unusable', detail: messageOf(error) };
   }
@@ -68,7 +73,7 @@ export async function commitFilling(volume: string, tag: VolumeTag): Promise<voi
   await syncDirectory(volume);
 }
 
-export async function clearUnfinished(volume: string): Promise<void> {
+async function clearUnfinished(volume: string): Promise<void> {
   await rm(join(volume, TAG), { force: true });
   await syncDirectory(volume);
   await rm(join(volume, UNFINISHED), { recursive: true, force: true });

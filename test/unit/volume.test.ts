@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { beginFilling, commitFilling, openVolume } from '../../src/instance/volume';
+import { beginFilling, commitFilling, openVolume, readVolume } from '../../src/instance/volume';
 
 const OWNER = { cluster: 'orders', server: 'pg1' };
 const TAG = { ...OWNER, systemIdentifier: '7', volumeId: 'v1' };
@@ -122,6 +122,12 @@ describe('a data volume', () => {
     await commitFilling(volume, TAG);
     expect(await openVolume(volume, OWNER)).to.deep.equal({ kind: 'tagged', tag: TAG });
     expect(await readdir(join(volume, 'pgdata'))).to.deep.equal(['PG_VERSION']);
+  });
+
+  it('is read without being changed', async () => {
+    await mkdir(join(volume, 'pgdata.new'));
+    expect(await readVolume(volume, OWNER)).to.deep.equal({ kind: 'empty' });
+    expect(await readdir(volume)).to.deep.equal(['pgdata.new']);
   });
 
   it('that cannot be read is unusable', async () => {
