@@ -7,7 +7,7 @@
 # process below it, and the kernel lets go of it when the last of them is gone.
 set -eu
 
-data=${PGSWARM_DATA:-/var/lib/pgswarm/data}
+data=${PGSWARM_DATA_DIR:-/var/lib/pgswarm/data}
 lock=$data/.lock
 
 # One JSON line on standard output, in the shape of the program's own log.
