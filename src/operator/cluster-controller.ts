@@ -272,9 +272,11 @@ export class ClusterController implements ClusterLoop {
     this.#noteState();
   }
 
+  /** By the clock, and by the record: a later leader's epoch in it ends this one's writing for good. */
   #assertLeading(): void {
-    if (this.#ports.isLeading()) return;
-    throw new OperatingError('stale', 'NotLeading', 'this operator does not lead any more');
+    const epoch = this.#state?.value.leaderEpoch ?? this.#leaderEpoch;
+    if (this.#ports.isLeading() && epoch <= this.#leaderEpoch) return;
+    throw new OperatingError('refused', 'NotLeading', 'this operator does not lead any more');
   }
 
   // ── knowledge ────────────────────────────────────────────────────────────────────────────
