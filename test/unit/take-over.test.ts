@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { createLogger, transports } from 'winston';
+import { createLogger } from 'winston';
 import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type ClusterState } from '../../src/core/state';
 import { type Report } from '../../src/core/protocol';
@@ -39,7 +39,7 @@ describe('taking a cluster over', () => {
         watch: () => () => undefined,
       },
       clock: { monotonicMs: () => performance.now(), now: () => new Date() },
-      log: createLogger({ silent: true, transports: new transports.Console() }),
+      log: createLogger({ silent: true }),
       newUid: () => 'uid',
       image: 'pgswarm:test',
       fingerprints: () => ({ control: 'new', replication: 'new', owner: 'new' }),
