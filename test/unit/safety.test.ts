@@ -30,6 +30,7 @@ const standby = pair.observation.reports['pg2']!.report.postgres;
 const primary = pair.observation.reports['pg1']!.report.postgres;
 const foreign = { kind: 'foreign', detail: 'something else' } as const;
 
+const toldToRun = { leaderEpoch: 1, term: 1, task: 'primary' } as const;
 const toldToStop = { leaderEpoch: 1, term: 1, task: 'stop' } as const;
 
 /** What one server may report: role, position, volume, silence. */
@@ -40,9 +41,9 @@ const REPORTS: Record<string, Partial<Report> | null> = {
   'standby, caught up': { postgres: standby },
   'standby, behind': { postgres: { ...standby, replayedLsn: '0/2FFFFF0' } as never },
   'standby, foreign': { postgres: { ...standby, systemIdentifier: '8' } as never },
-  stopped: { postgres: stoppedReport('shut down') },
-  'stopped further': { postgres: stoppedReport('shut down', '0/4000000') },
-  crashed: { postgres: stoppedReport('in production') },
+  stopped: { postgres: stoppedReport('shut down'), obeys: toldToRun },
+  'stopped further': { postgres: stoppedReport('shut down', '0/4000000'), obeys: toldToRun },
+  crashed: { postgres: stoppedReport('in production'), obeys: toldToRun },
   'stopped in recovery': { postgres: stoppedReport('shut down in recovery') },
   'volume empty': {
     volume: { kind: 'empty' },
