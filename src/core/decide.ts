@@ -13,7 +13,8 @@ import { deletionRules } from './rules/deletion';
 import { objectRules } from './rules/objects';
 import { safetyRules } from './rules/safety';
 import { serverRules } from './rules/servers';
-import { requestRules, switchoverRules } from './rules/switchover';
+import { requestRules } from './rules/request';
+import { switchoverRules } from './rules/switchover';
 import { withEvent } from './transitions';
 
 /** The whole table, in order. */

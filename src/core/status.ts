@@ -1,7 +1,7 @@
 /** What the user is told. The shape of `status -o json` is a contract. */
 import { type ConditionType } from './rules/rule';
 import { isStreaming, volumeObstacle } from './rules/servers';
-import { switchoverObstacle } from './rules/switchover';
+import { switchoverObstacle } from './rules/request';
 import { lagBytes } from './lsn';
 import { type Decision } from './decide';
 import { type ServerView, type View } from './situation';
