@@ -3,8 +3,9 @@ import { type VolumeTag } from '../protocol';
 import { dataVolumeName } from '../names';
 import { type ServerView, type View } from '../situation';
 import { volumeRecorded } from '../transitions';
-import { silenceOf, tagOf } from './bootstrap';
+import { tagOf } from './bootstrap';
 import { recorded, rule, type ConditionRaised, type Rule } from './rule';
+import { silenceOf } from './silence';
 
 const notReady = (reason: string): ConditionRaised => ({ type: 'ServersReady', reason });
 
