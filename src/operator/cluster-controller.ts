@@ -73,12 +73,7 @@ export class ClusterController implements ClusterLoop {
     this.#leaderEpoch = leaderEpoch;
     this.#leadingSinceMs = ports.clock.monotonicMs();
     this.#gap = new GapClock(() => ports.clock.monotonicMs());
-    this.#actor = createActor(clusterMachine(this), {
-      inspect: (event) => {
-        if (event.type !== '@xstate.snapshot' || event.actorRef !== this.#actor) return;
-        ports.log.debug('state of the loop', { cluster, snapshot: event.event.type });
-      },
-    });
+    this.#actor = createActor(clusterMachine(this));
   }
 
   /** First makes every write of the leader before this one fail, then begins to look. */

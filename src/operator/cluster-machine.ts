@@ -22,7 +22,7 @@ export interface ClusterLoop {
 export type Done = 'done';
 
 /** Without an event, look again after this long. */
-const REST_MS = 1_000;
+const REST_MS = 2_000;
 /** After a failure wait this long, doubled each time up to the longest. */
 const BACKOFF_MS = 500;
 const BACKOFF_MAX_MS = 10_000;

@@ -17,6 +17,11 @@ import { type Clock, type Store } from '../core/ports';
 /** A cluster that was deleted and made anew has another uid; followers find out this late. */
 const UID_AGE_MAX_MS = 5_000;
 
+interface KnownSecrets {
+  readonly secrets: ClusterSecrets;
+  readonly fingerprints: ClusterSecrets;
+}
+
 interface KnownUid {
   readonly uid: string | null;
   readonly readAtMs: number;
@@ -27,7 +32,7 @@ export class Keyring {
   readonly #ports: { readonly store: Store; readonly clock: Clock };
   readonly #uids = new Map<string, KnownUid>();
   /** Derived once: they are asked for with every report. */
-  readonly #secrets = new Map<string, ClusterSecrets>();
+  readonly #secrets = new Map<string, KnownSecrets>();
 
   constructor(ports: { readonly store: Store; readonly clock: Clock }) {
     this.#ports = ports;
@@ -39,16 +44,11 @@ export class Keyring {
   }
 
   secrets(cluster: string, uid: string): ClusterSecrets | null {
-    if (this.rootKey === null) return null;
-    const name = `${cluster} ${uid}`;
-    const secrets = this.#secrets.get(name) ?? deriveSecrets(this.rootKey, cluster, uid);
-    this.#secrets.set(name, secrets);
-    return secrets;
+    return this.#known(cluster, uid)?.secrets ?? null;
   }
 
   fingerprints(cluster: string, uid: string): ClusterSecrets | null {
-    const secrets = this.secrets(cluster, uid);
-    return secrets === null ? null : fingerprints(secrets);
+    return this.#known(cluster, uid)?.fingerprints ?? null;
   }
 
   /** The control key; `knownUid` is the leader's own knowledge, others ask the store. */
@@ -56,6 +56,17 @@ export class Keyring {
     const uid = knownUid ?? (await this.#uidOf(cluster));
     const secrets = uid === null ? null : this.secrets(cluster, uid);
     return secrets === null ? null : controlKey(secrets);
+  }
+
+  #known(cluster: string, uid: string): KnownSecrets | null {
+    if (this.rootKey === null) return null;
+    const name = `${cluster} ${uid}`;
+    const before = this.#secrets.get(name);
+    if (before !== undefined) return before;
+    const secrets = deriveSecrets(this.rootKey, cluster, uid);
+    const known = { secrets, fingerprints: fingerprints(secrets) };
+    this.#secrets.set(name, known);
+    return known;
   }
 
   async #uidOf(cluster: string): Promise<string | null> {

@@ -5,11 +5,20 @@
 import { join } from 'node:path';
 import { Lab } from './lab';
 import { note, seconds } from './progress';
-import { LabError, passThrough, run, waitFor } from './shell';
+import { attempt, LabError, passThrough, run, waitFor } from './shell';
 
 const LAB = 'quickstart';
 const ROOT = join(__dirname, '../..');
 const PROGRAM = join(ROOT, 'dist/main.js');
+
+/** The operators restart once, when their leader has made the root key. */
+const UPDATE_STATE = [
+  'service',
+  'inspect',
+  '--format',
+  '{{with .UpdateStatus}}{{.State}}{{end}}',
+  'pgswarm_operator',
+];
 
 async function up(): Promise<void> {
   const startedMs = performance.now();
@@ -30,6 +39,11 @@ async function up(): Promise<void> {
     cwd: ROOT,
     env,
   });
+  await waitFor('the operators to have their root key and a leader', 120_000, async () => {
+    const { code } = await attempt([process.execPath, PROGRAM, 'status'], { env });
+    const update = await run(['docker', ...UPDATE_STATE], { env });
+    return code === 0 && update === 'completed' ? true : undefined;
+  });
   note('applying the cluster: pgswarm apply -f examples/pair.yaml --wait');
   const code = await pgswarm('apply', '-f', 'examples/pair.yaml', '--wait');
   if (code !== 0) throw new LabError('The pair did not become ready; see above.');
@@ -42,7 +56,7 @@ async function up(): Promise<void> {
 const next = (host: string): string => `
 Try it:
   export DOCKER_HOST=${host}
-  alias pgswarm="node ${PROGRAM}"
+  pgswarm() { node ${PROGRAM} "$@"; }
   pgswarm psql orders -- -c "create table t as select generate_series(1, 1000) n"
   sed -i 's/primary: pg1/primary: pg2/' examples/pair.yaml
   pgswarm plan  -f examples/pair.yaml      # what would be done, and the write gap

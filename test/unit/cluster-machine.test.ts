@@ -58,7 +58,7 @@ describe('the loop of a cluster', () => {
     actor.start();
     await settled();
     asked();
-    clock.increment(999);
+    clock.increment(1_999);
     await settled();
     expect(asked()).to.equal('');
     clock.increment(1);
