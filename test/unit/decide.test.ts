@@ -90,6 +90,12 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     rule: 'second-primary',
     because: /pg2 accepts writes, but pg1 is the primary/,
   },
+  {
+    name: 'the primary was taken out of the spec: its service stays',
+    situation: withSpec(pair, { primary: 'pg2', servers: pair.record.spec.servers.slice(1) }),
+    rule: 'primary-not-among-servers',
+    because: /pg1 is the primary, but not among the servers.*declare pg2/,
+  },
   { name: 'nothing in Swarm', situation: round(empty()).situation, rule: 'network-create' },
   {
     name: 'the network has another subnet',

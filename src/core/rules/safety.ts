@@ -11,6 +11,17 @@ export const safetyRules: readonly Rule[] = [
     because: () => 'Swarm has not answered; see docker node ls on a manager',
     condition: { type: 'ObjectsReady', reason: 'SwarmUnknown' },
   }),
+  rule<string>({
+    id: 'primary-not-among-servers',
+    section: 'safety',
+    about:
+      'The spec does not list the server that is primary any more: nothing is done until it does, and the primary goes on.',
+    when: ({ primary, state }) => (primary === null ? state.primary : null),
+    because: (name, { spec }) =>
+      `${name} is the primary, but not among the servers of the spec: list it again, declare ${spec.primary} as primary, and remove ${name} when that is done`,
+    condition: { type: 'SpecValid', reason: 'PrimaryNotAmongServers' },
+    blocks: true,
+  }),
   rule<ServerView>({
     id: 'second-primary',
     section: 'safety',
