@@ -137,3 +137,14 @@ export const stoppedReport = (clusterState: string, endLsn = '0/3000000'): Repor
   },
   standbySignal: false,
 });
+
+/** A running pair whose spec asks for pg2, and what becomes of it phase by phase. */
+export function switchover(): Readonly<
+  Record<'pair' | 'asked' | 'checkpointing' | 'stopping' | 'promoting', Situation>
+> {
+  const pair = running();
+  const asked = withSpec(pair, { primary: 'pg2' });
+  const checkpointing = round(asked).situation;
+  const stopping = round(checkpointing).situation;
+  return { pair, asked, checkpointing, stopping, promoting: round(stopping).situation };
+}

@@ -8,19 +8,15 @@ import { type Situation } from '../../src/core/situation';
 import {
   empty,
   round,
-  running,
   stoppedReport,
+  switchover,
   withReport,
   withSpec,
   withState,
   withSwarm,
 } from '../support/world';
 
-const pair = running();
-const asked = withSpec(pair, { primary: 'pg2' });
-const checkpointing = round(asked).situation;
-const stopping = round(checkpointing).situation;
-const promoting = round(stopping).situation;
+const { pair, asked, checkpointing, stopping, promoting } = switchover();
 const deleted = (situation: Situation, removeVolumes = false): Situation => ({
   ...situation,
   record: { ...situation.record, deletion: { removeVolumes } },

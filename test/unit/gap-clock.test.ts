@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import { GapClock } from '../../src/operator/gap-clock';
-import { round, running, withReport, withSpec } from '../support/world';
+import { switchover, withReport } from '../support/world';
 
-const asked = withSpec(running(), { primary: 'pg2' });
-const promoting = round(round(round(asked).situation).situation).situation;
+const { promoting } = switchover();
 const newPrimary = promoting.observation.reports['pg2']!.report;
 
 describe('the clock of the write gap', () => {

@@ -10,21 +10,9 @@ import { compareLsn } from '../../src/core/lsn';
 import { type Report } from '../../src/core/protocol';
 import { viewOf, type Situation } from '../../src/core/situation';
 import { type ClusterState } from '../../src/core/state';
-import {
-  round,
-  running,
-  settle,
-  stoppedReport,
-  withReport,
-  withSpec,
-  withState,
-} from '../support/world';
+import { settle, stoppedReport, switchover, withReport, withState } from '../support/world';
 
-const pair = running();
-const asked = withSpec(pair, { primary: 'pg2' });
-const checkpointing = round(asked).situation;
-const stopping = round(checkpointing).situation;
-const promoting = round(stopping).situation;
+const { pair, asked, checkpointing, stopping, promoting } = switchover();
 
 const standby = pair.observation.reports['pg2']!.report.postgres;
 const primary = pair.observation.reports['pg1']!.report.postgres;
