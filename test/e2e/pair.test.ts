@@ -6,6 +6,7 @@
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from '../support/eventually';
 import { Writer } from '../support/writer';
 import { Deployment } from './deployment';
 
@@ -66,12 +67,15 @@ describe('a pair on a real Swarm', function () {
     });
 
     it('keeps its passwords out of labels, environments, logs and process lists', async () => {
+      // Docker gives an incomplete stream, and says so, while a node's agent connects again.
+      const logsOf = (service: string): Promise<string> =>
+        eventually(() => deployment.docker(['service', 'logs', service]));
       const password = /:([^:@/]+)@/.exec(uri)![1]!;
       const objects = await Promise.all([
         deployment.docker(['service', 'inspect', 'pgswarm-orders-pg1', 'pgswarm-orders-pg2']),
         deployment.docker(['config', 'inspect', 'pgswarm.orders.spec', 'pgswarm.orders.state']),
-        deployment.docker(['service', 'logs', 'pgswarm-orders-pg1']),
-        deployment.docker(['service', 'logs', 'pgswarm_operator']),
+        logsOf('pgswarm-orders-pg1'),
+        logsOf('pgswarm_operator'),
         ...deployment.lab.nodes().map(async (node) => {
           const { stdout } = await deployment.lab.exec(node, ['ps', 'axeww']);
           return stdout;
