@@ -172,10 +172,22 @@ export class Deployment {
 
   /** Waits for a line in a service's log. */
   async untilLogged(service: string, pattern: RegExp): Promise<void> {
-    await waitFor(`${String(pattern)} in the log of ${service}`, PATIENCE_MS, async () => {
-      const { stdout } = await this.lab.onManager(['service', 'logs', '--since', '2m', service]);
-      return pattern.test(stdout) ? true : undefined;
-    });
+    await waitFor(`${String(pattern)} in the log of ${service}`, PATIENCE_MS, async () =>
+      pattern.test(await this.logs(service)) ? true : undefined,
+    );
+  }
+
+  /**
+   * What all containers of a service have logged, asked of the nodes themselves: `docker service
+   * logs` was seen to hang after a node's role had changed.
+   */
+  async logs(service: string): Promise<string> {
+    const filter = `label=com.docker.swarm.service.name=${service}`;
+    const script = `for c in $(docker ps -aq --filter ${filter}); do docker logs $c 2>&1; done`;
+    const texts = await Promise.all(
+      this.lab.nodes().map((node) => this.lab.exec(node, ['sh', '-c', script])),
+    );
+    return texts.map(({ stdout }) => stdout).join('');
   }
 
   /** psql as `postgres` inside a server's container. */
