@@ -2,9 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { type OtherCluster } from '../core/checks';
 import { formatFindings, type Finding } from '../core/findings';
-import { type Spec, type SpecRecord } from '../core/spec';
+import { type Spec } from '../core/spec';
 import { parseDocument, readDocument, validate } from '../adapters/files/documents';
-import { type Store } from '../core/ports';
 import { type Output } from './output';
 
 export interface Checked {
@@ -22,17 +21,6 @@ export function checkFile(file: string, others: readonly OtherCluster[]): Checke
     file === '-' ? parseDocument(readFileSync(0, 'utf8'), 'stdin') : readDocument(file);
   if (document === undefined) return { file, spec: null, document, findings };
   return { file, ...validate(document, others) };
-}
-
-/** The clusters that are in the store, for the checks between clusters. */
-export async function otherClusters(store: Store): Promise<readonly OtherCluster[]> {
-  const records = await store.list();
-  return records
-    .filter(({ name }) => name.endsWith('.spec'))
-    .map(({ value }) => {
-      const { spec } = value as SpecRecord;
-      return { cluster: spec.cluster, subnet: spec.network.subnet, servers: spec.servers };
-    });
 }
 
 /** Shows everything that was found, or nothing. */

@@ -2,7 +2,8 @@
 import { hasErrors } from '../core/findings';
 import { specRecordName } from '../core/names';
 import { type Spec, type SpecRecord } from '../core/spec';
-import { checkFile, otherClusters, showFindings } from './documents';
+import { otherClusters } from '../operator/accept-spec';
+import { checkFile, showFindings } from './documents';
 import { type CliPorts } from './ports';
 import { specChanges, type SpecChange } from './spec-changes';
 

@@ -1,7 +1,8 @@
 /** `pgswarm validate`: everything that is wrong with the files, at once. */
 import { hasErrors } from '../../core/findings';
 import { type OtherCluster } from '../../core/checks';
-import { checkFile, otherClusters, showFindings, type Checked } from '../documents';
+import { otherClusters } from '../../operator/accept-spec';
+import { checkFile, showFindings, type Checked } from '../documents';
 import { DONE, FAILED, type ExitCode } from '../exit';
 import { json } from '../output';
 import { type CliPorts } from '../ports';
