@@ -371,7 +371,11 @@ describe('decide', () => {
   });
 
   it('raises a condition for what waits, even when another rule acts', () => {
-    const situation = withSwarm(withReport(pair, 'pg1', null), { secrets: [] });
-    expect(decide(situation).rule).to.equal('secrets-create');
+    const [pg1] = pair.record.spec.servers;
+    const pg2 = { name: 'pg2', node: { hostname: 'n9' }, port: 5432 };
+    const lost = withSwarm(withSpec(pair, { servers: [pg1!, pg2] }), { services: [] });
+    const { rule, findings } = decide(lost);
+    expect(rule).to.equal('services-create');
+    expect(findings.map(({ condition }) => condition?.reason)).to.deep.equal(['NodeUnresolved']);
   });
 });
