@@ -32,6 +32,8 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     term: state.term,
     task: taskFor(view, server),
     settings: settingsOf(spec),
+    ttlMs: spec.failover.ttlMs,
+    rollCall: null,
     reportEveryMs: reportEveryMs(state, server.name),
   };
 }
@@ -70,12 +72,15 @@ function primaryTask({ state, spec }: View, { name, volume }: ServerView): Task 
   const { change } = state;
   if (volume?.kind === 'empty') return wait('the volume of the primary is empty');
   if (change?.phase === 'stopping') {
-    return { kind: 'stop', because: `${change.to} is to become primary` };
+    return { kind: 'stop', because: `${change.to ?? 'another server'} is to become primary` };
   }
   return {
     kind: 'primary',
     slots: spec.servers.filter((other) => other.name !== name).map((other) => slotName(other.name)),
     checkpointFor: change?.phase === 'checkpointing' ? change.id : null,
+    contract: null,
+    sync: null,
+    restartFor: null,
   };
 }
 
@@ -83,10 +88,11 @@ function standbyTask(view: View, { name, volume }: ServerView): Task {
   const { state, primary } = view;
   // The old primary stays down until the new one is up: the promotion has the machine for itself.
   if (state.change?.phase === 'promoting' && name === state.change.from) {
-    return wait(`${state.change.to} is being promoted`);
+    return wait(`${state.change.to ?? 'another server'} is being promoted`);
   }
   const upstream = upstreamOf(state, name);
-  if (volume?.kind !== 'empty') return { kind: 'standby', upstream };
+  if (volume?.kind !== 'empty')
+    return { kind: 'standby', upstream, slots: [], sync: null, restartFor: null };
   return primary?.asPrimary == null
     ? wait(`to be cloned from ${upstream.server}, which does not accept connections yet`)
     : { kind: 'clone', volumeId: volumeId(state, name), from: upstream };

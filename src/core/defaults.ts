@@ -14,6 +14,7 @@ export function withDefaults(document: PostgresCluster): Spec {
   const postgres = { ...DEFAULTS.postgres, ...spec.postgres };
   const switchover = { ...DEFAULTS.switchover, ...spec.switchover };
   const failover = { ...DEFAULTS.failover, ...spec.failover };
+  const synchronous = spec.replication?.synchronous;
   return {
     cluster: metadata.name,
     image: spec.image ?? null,
@@ -33,6 +34,10 @@ export function withDefaults(document: PostgresCluster): Spec {
         port: port ?? DEFAULTS.servers.port,
       }))
       .sort((a, b) => compare(a.name, b.name)),
+    replication: {
+      synchronous:
+        synchronous === undefined ? null : { ...DEFAULTS.replication.synchronous, ...synchronous },
+    },
     switchover: {
       lagBytesMax: valueOf(parseSize(switchover.maxLag)),
       timeoutMs: valueOf(parseDuration(switchover.timeout)),
@@ -41,6 +46,10 @@ export function withDefaults(document: PostgresCluster): Spec {
       mode: failover.mode,
       ttlMs: valueOf(parseDuration(failover.ttl)),
       lagBytesMax: valueOf(parseSize(failover.maxLag)),
+      delayMs: valueOf(parseDuration(failover.delay)),
+      priorities: sortedByName(failover.priorities),
+      failback: failover.failback,
+      failbackAfterMs: valueOf(parseDuration(failover.failbackAfter)),
     },
   };
 }
@@ -52,6 +61,9 @@ export function parameterText(value: ParameterValue): string {
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const sortedByName = (values: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(values).sort(([a], [b]) => compare(a, b)));
 
 function parametersAsText(
   parameters: Readonly<Record<string, ParameterValue>>,

@@ -84,6 +84,28 @@ export interface PostgresCluster {
      */
     servers: Server[];
     /**
+     * How standbys follow the primary.
+     */
+    replication?: {
+      /**
+       * A commit is acknowledged only when standbys have it on disk. Without it replication is asynchronous.
+       */
+      synchronous?: {
+        /**
+         * `any`: as many of the standbys as `number` says. `first`: those with the highest `failover.priorities`.
+         */
+        mode?: 'any' | 'first';
+        /**
+         * How many standbys must have a commit before it is acknowledged.
+         */
+        number: number;
+        /**
+         * `required`: without enough standbys writes wait. `preferred`: without enough standbys writes go on, and a failover in that time may lose them.
+         */
+        durability?: 'required' | 'preferred';
+      };
+    };
+    /**
      * Bounds of a planned change of primary.
      */
     switchover?: {
@@ -101,17 +123,35 @@ export interface PostgresCluster {
      */
     failover?: {
       /**
-       * `manual`: wait for the primary to come back. `automatic` is accepted with a warning, and does the same in this version.
+       * `automatic`: when the primary is gone, a standby that is safe to promote takes over; the primary works under a lease and stops itself when nobody renews it. `manual`: no lease, and the cluster waits for the primary or for `pgswarm promote`.
        */
-      mode?: 'manual' | 'automatic';
+      mode?: 'automatic' | 'manual';
       /**
-       * Length of the primary's lease: how long a primary that is cut off may go on. Used once automatic failover is there.
+       * Length of the primary's lease: a primary that is cut off from everybody is stopped within this time, and nobody else is promoted before.
        */
       ttl?: string;
       /**
-       * A standby that is further behind than this does not become primary in a failover. Used once automatic failover is there.
+       * A standby that is known to miss more than this does not become primary in a failover. With synchronous replication nothing may be missing.
        */
       maxLag?: string;
+      /**
+       * Wait this much longer once the primary is known to be gone, in the hope that it comes back.
+       */
+      delay?: string;
+      /**
+       * Of candidates that have the same data the one with the highest number is promoted; 0 is never promoted. A server that is not named has 100.
+       */
+      priorities?: {
+        [k: string]: number;
+      };
+      /**
+       * What happens when the declared primary is back after a failover. `hold`: the new primary stays. `auto`: the role moves back by a switchover.
+       */
+      failback?: 'hold' | 'auto';
+      /**
+       * With `failback: auto`, how long the declared primary must have been streaming without a break.
+       */
+      failbackAfter?: string;
     };
   };
 }
@@ -161,6 +201,15 @@ export const DEFAULTS = {
     owner: 'app',
   },
   servers: { port: 5432 },
+  replication: { synchronous: { mode: 'any', durability: 'preferred' } },
   switchover: { maxLag: '16MB', timeout: '10s' },
-  failover: { mode: 'manual', ttl: '5s', maxLag: '16MB' },
+  failover: {
+    mode: 'automatic',
+    ttl: '5s',
+    maxLag: '16MB',
+    delay: '0s',
+    priorities: {},
+    failback: 'hold',
+    failbackAfter: '5m',
+  },
 } as const;

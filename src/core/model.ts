@@ -99,6 +99,11 @@ function newborn({ record, observation }: Situation, server: string): Report {
     busy: null,
     problem: null,
     checkpointedFor: null,
+    taskId: null,
+    promiseLeftMs: null,
+    isLeaving: false,
+    restartedFor: null,
+    divergence: null,
   };
 }
 
@@ -148,9 +153,10 @@ interface Obeyed {
 
 /** null when the instance already is what it is told to be. */
 function obey(view: View, server: ServerView, report: Report): Obeyed | null {
-  const { task, term, leaderEpoch } = assignmentFor(view, server);
+  const { task, term, leaderEpoch, rollCall } = assignmentFor(view, server);
   const done = doneTask(view, server, task);
-  const obeys = { term, leaderEpoch, task: task.kind };
+  const contract = task.kind === 'primary' ? task.contract : null;
+  const obeys = { term, leaderEpoch, task: task.kind, contract, rollCall };
   const isSame =
     done === null ||
     (sameJson(done.postgres, report.postgres) &&
@@ -267,6 +273,7 @@ function primaryReport(view: View, server: ServerView): PostgresReport {
     timeline: view.state.term,
     lsn,
     standbys,
+    syncNames: '',
     pendingRestart: [],
   };
 }
@@ -281,6 +288,7 @@ function standbyReport(view: View, server: ServerView): PostgresReport {
     timeline: state.term,
     receivedLsn: lsn,
     replayedLsn: lsn,
+    upstreamLsn: lsn,
     receiver: { status: 'streaming', host: state.primary ?? '' },
     pendingRestart: [],
   };

@@ -32,7 +32,21 @@ export interface Report {
     readonly leaderEpoch: number;
     readonly term: number;
     readonly task: Task['kind'];
+    /** What a primary lives under, as it has understood it. */
+    readonly contract: Contract | null;
+    /** The positions and the state in this report were looked at after this was asked for. */
+    readonly rollCall: string | null;
   } | null;
+  /** Swarm's task of this container; null outside of Swarm. */
+  readonly taskId: string | null;
+  /** It will not be promoted for this long: promised to the primary, or it has only just started. */
+  readonly promiseLeftMs: number | null;
+  /** Told by Swarm to end: it wants to hand the role of primary over before it stops. */
+  readonly isLeaving: boolean;
+  /** The last restart of PostgreSQL that was asked for and is done. */
+  readonly restartedFor: string | null;
+  /** What this server's WAL held that the new primary's has not, measured when it rejoined. */
+  readonly divergence: Divergence | null;
   readonly volume: VolumeReport;
   readonly postgres: PostgresReport;
   /** Long work under way, in words with a figure: `cloning from pg1, 120 of 300 MB`. */
@@ -82,7 +96,12 @@ export type PostgresReport =
       readonly standbySignal: boolean;
     }
   /** `unknown`: it runs, but does not answer. */
-  | { readonly state: 'starting' | 'stopping' | 'unknown' }
+  | { readonly state: 'stopping' | 'unknown' }
+  | {
+      readonly state: 'starting';
+      /** WAL that a crash recovery has to replay first; null when it is no crash, or not known. */
+      readonly recoveryBytes: number | null;
+    }
   | PrimaryReport
   | StandbyReport;
 
@@ -93,6 +112,8 @@ export interface PrimaryReport {
   /** `pg_current_wal_flush_lsn()`. */
   readonly lsn: Lsn;
   readonly standbys: readonly StreamingStandby[];
+  /** `synchronous_standby_names` in force. */
+  readonly syncNames: string;
   readonly pendingRestart: readonly string[];
 }
 
@@ -111,6 +132,8 @@ export interface StandbyReport {
   readonly timeline: number;
   readonly receivedLsn: Lsn | null;
   readonly replayedLsn: Lsn;
+  /** The furthest end of the upstream's WAL that it has heard of since PostgreSQL was started. */
+  readonly upstreamLsn: Lsn | null;
   /** From `pg_stat_wal_receiver`; null when it does not run. */
   readonly receiver: { readonly status: string; readonly host: string } | null;
   readonly pendingRestart: readonly string[];
@@ -123,6 +146,23 @@ export interface Problem {
   readonly message: string;
 }
 
+/** WAL of an old primary beyond the point where the new timeline begins. */
+export interface Divergence {
+  /** The term in which the server was primary, as far as it knew. */
+  readonly term: number;
+  readonly timeline: number;
+  readonly fromLsn: Lsn;
+  readonly toLsn: Lsn;
+  readonly bytes: number;
+  /** Committed transactions in it. */
+  readonly transactions: number;
+  /** ISO 8601, of the first and the last commit; null without one. */
+  readonly firstCommitAt: string | null;
+  readonly lastCommitAt: string | null;
+  /** Folder in the data volume into which the WAL was put aside. */
+  readonly keptIn: string;
+}
+
 // ── leader → instance ────────────────────────────────────────────────────────────────────────
 
 export interface Assignment {
@@ -133,6 +173,13 @@ export interface Assignment {
   readonly term: number;
   readonly task: Task;
   readonly settings: InstanceSettings;
+  /** Length of the leases in this cluster; an instance that has just started waits as long. */
+  readonly ttlMs: number;
+  /**
+   * Look anew and report it with this id. Until it is taken back the instance gives no promise to
+   * the primary: whoever counts the votes must be sure that no one changes his mind.
+   */
+  readonly rollCall: string | null;
   /** Time between reports: shorter while a change of role waits for this instance. */
   readonly reportEveryMs: number;
 }
@@ -151,11 +198,47 @@ export type Task =
       readonly slots: readonly string[];
       /** Do a CHECKPOINT for this change, once, and report it. */
       readonly checkpointFor: string | null;
+      /** null: no lease is needed (`failover.mode: manual`). */
+      readonly contract: Contract | null;
+      readonly sync: SyncSet | null;
+      /** Restart PostgreSQL for this request, once, and report it. */
+      readonly restartFor: string | null;
     }
   /** Run as a standby of the upstream. */
-  | { readonly kind: 'standby'; readonly upstream: Upstream }
+  | {
+      readonly kind: 'standby';
+      readonly upstream: Upstream;
+      /** Slots that are mirrored here, so that none is lost when this server is promoted. */
+      readonly slots: readonly string[];
+      /** In force from the first commit after a promotion, and without effect before. */
+      readonly sync: SyncSet | null;
+      readonly restartFor: string | null;
+    }
   /** Be stopped, orderly, and report where the WAL ends. */
   | { readonly kind: 'stop'; readonly because: string };
+
+/** Under what a primary may accept writes. */
+export interface Contract {
+  /** Longest lease, and longest promise. */
+  readonly ttlMs: number;
+  /** Servers that may be promoted: all of them must promise when no leader answers. Sorted. */
+  readonly peers: readonly string[];
+}
+
+/** A commit is acknowledged when `number` of these servers have it; names sorted. */
+export interface SyncSet {
+  readonly number: number;
+  readonly names: readonly string[];
+}
+
+/** The answer to a heartbeat. */
+export interface HeartbeatAnswer {
+  readonly assignment: Assignment;
+  /** The primary may accept writes for this long after it has sent its report; null: no lease. */
+  readonly leaseMs: number | null;
+  /** How far each standby's WAL is on disk, as the primary has last reported; to advance slots. */
+  readonly positions: Readonly<Record<string, Lsn>>;
+}
 
 export interface Upstream {
   readonly server: string;
@@ -175,6 +258,21 @@ export interface InstanceSettings {
   readonly database: string;
   readonly owner: string;
 }
+
+// ── primary → peer ───────────────────────────────────────────────────────────────────────────
+
+/** A primary that no leader answers asks every peer: do not be promoted for this long. */
+export interface PromiseRequest {
+  readonly cluster: string;
+  /** The primary that asks. */
+  readonly from: string;
+  readonly to: string;
+  readonly term: number;
+  readonly forMs: number;
+}
+
+export type PromiseAnswer =
+  { readonly promised: true } | { readonly promised: false; readonly because: string };
 
 /** Answer of an operator that does not lead. */
 export interface NotLeader {

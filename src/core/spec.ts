@@ -19,12 +19,32 @@ export interface Spec {
     /** How long writes may be stopped before the old primary starts again. */
     readonly timeoutMs: number;
   };
+  readonly replication: {
+    /** null: asynchronous. */
+    readonly synchronous: SynchronousSpec | null;
+  };
   readonly failover: {
     readonly mode: 'manual' | 'automatic';
     /** Length of the primary's lease. */
     readonly ttlMs: number;
+    /** A candidate that is known to miss more than this is not promoted. */
     readonly lagBytesMax: number;
+    /** Wait so much longer once the primary is known to be gone. */
+    readonly delayMs: number;
+    /** Of two equal candidates the higher one is promoted; 0 is never promoted. */
+    readonly priorities: Readonly<Record<string, number>>;
+    /** `auto` moves the role back to the declared primary after `failbackAfterMs`. */
+    readonly failback: 'hold' | 'auto';
+    readonly failbackAfterMs: number;
   };
+}
+
+export interface SynchronousSpec {
+  /** `any`: any `number` of the standbys; `first`: those of highest priority. */
+  readonly mode: 'any' | 'first';
+  readonly number: number;
+  /** `preferred`: without enough standbys writes go on, and may be lost by a failover. */
+  readonly durability: 'required' | 'preferred';
 }
 
 export interface PostgresSpec {

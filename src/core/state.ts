@@ -1,4 +1,5 @@
 import type { Lsn } from './lsn';
+import type { Contract, Divergence, SyncSet } from './protocol';
 
 /**
  * The cluster's record in the store: everything that must survive an operator, and nothing that
@@ -20,6 +21,28 @@ export interface ClusterState {
   readonly initialising: string | null;
   /** What each server's data volume is known to hold; absent until it was first filled. */
   readonly volumes: Readonly<Record<string, KnownVolume>>;
+  /** The timeline of the primary in this term; null until it was seen. */
+  readonly timeline: number | null;
+  /**
+   * Under what the primary of this term is known to accept writes. null: perhaps without a lease,
+   * so that its silence proves nothing. What the primary believes has always at least these peers.
+   */
+  readonly contract: Contract | null;
+  readonly sync: SyncState;
+  /** Unlike the spec's on purpose: a failover, or a promotion by hand, is not fought over. */
+  readonly override: Override | null;
+  /** A promotion that a person has asked for with a verb; null when it is done. */
+  readonly request: PromotionRequest | null;
+  /** Servers whose PostgreSQL is kept stopped by a person; sorted. */
+  readonly fenced: readonly string[];
+  /** Nothing is decided while it is set; leases go on. */
+  readonly paused: Pause | null;
+  /** PostgreSQL is restarted on these servers, one after the other. */
+  readonly restart: Restart | null;
+  /** Newest last, at most LOSSES_MAX. */
+  readonly losses: readonly Loss[];
+  /** +1 at every change that is begun; part of its id. */
+  readonly changes: number;
   /** The change of role that is under way. */
   readonly change: RoleChange | null;
   /** The last switchover that was given up, so that it is not tried again at once. */
@@ -33,15 +56,74 @@ export interface KnownVolume {
   readonly volumeId: string;
 }
 
-export type ChangePhase = 'checkpointing' | 'stopping' | 'promoting';
+/**
+ * Both are null in an asynchronous cluster. They differ only on the way from one set to another:
+ * a set that PostgreSQL has been told is not a guarantee before it is in force and caught up.
+ */
+export interface SyncState {
+  /** What the primary is told. */
+  readonly wanted: SyncSet | null;
+  /** What is true of every acknowledged commit: at least `number` of the servers have it. */
+  readonly guaranteed: SyncSet | null;
+}
 
-export interface RoleChange {
-  /** `<generation>-<term>`: unique, because a change ends in a new term or a refusal of that generation. */
-  readonly id: string;
-  readonly kind: 'switchover';
+export interface Override {
+  /** +1 at each in a row. */
+  readonly number: number;
+  /** What the spec declared at that time: as soon as it declares another one, this is over. */
+  readonly declared: string;
   readonly from: string;
   readonly to: string;
+  readonly reason: string;
+  readonly at: string;
+}
+
+export interface PromotionRequest {
+  readonly to: string;
+  readonly at: string;
+  readonly by: string;
+  /** A person has named the loss and accepted it: position and guarantees are not asked for. */
+  readonly acceptsLoss: boolean;
+  /** A person vouches that the old primary is dead: no proof is asked for. */
+  readonly primaryIsDead: boolean;
+}
+
+export interface Pause {
+  readonly since: string;
+  readonly by: string;
+}
+
+export interface Restart {
+  readonly id: string;
+  /** Those that are still to be done, in order. */
+  readonly servers: readonly string[];
+}
+
+/** An entry of the loss ledger: first an estimate, exact when the old primary has rejoined. */
+export interface Loss {
+  /** The term that ended with it. */
+  readonly term: number;
+  readonly server: string;
+  readonly at: string;
+  /** What the old primary was known to have and the new one had not, in bytes of WAL. */
+  readonly estimatedBytes: number | null;
+  readonly measured: Divergence | null;
+}
+
+export type ChangePhase = 'electing' | 'checkpointing' | 'stopping' | 'promoting';
+
+export interface RoleChange {
+  /** `<term>.<number>`: never used twice. */
+  readonly id: string;
+  readonly kind: 'switchover' | 'failover';
+  readonly from: string;
+  /** The server that asked to be primary; null while a failover has not chosen yet. */
+  readonly to: string | null;
   readonly phase: ChangePhase;
+  /** Why, in a clause: `its lease is over`, `declared in generation 4`. */
+  readonly reason: string;
+  /** What the old primary was last known to have. */
+  readonly knownLsn: Lsn | null;
   /** The spec's generation that asked for it. */
   readonly generation: number;
   /** Wall clock, for people. Timeouts use the leader's own monotonic clock. */
@@ -60,7 +142,7 @@ export interface Refusal {
 }
 
 export interface LastChange {
-  readonly kind: 'initialised' | 'adopted' | 'switchover';
+  readonly kind: 'initialised' | 'adopted' | 'switchover' | 'failover';
   readonly from: string | null;
   readonly to: string;
   /** Time without a primary that accepts writes; null when no single leader saw all of it. */
@@ -89,6 +171,16 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     systemIdentifier: null,
     initialising: null,
     volumes: {},
+    timeline: null,
+    contract: null,
+    sync: { wanted: null, guaranteed: null },
+    override: null,
+    request: null,
+    fenced: [],
+    paused: null,
+    restart: null,
+    losses: [],
+    changes: 0,
     change: null,
     refusal: null,
     lastChange: null,
@@ -96,5 +188,11 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
   };
 }
 
+/** A record that an earlier version has written, with what it did not know yet. */
+export function upgraded(record: ClusterState): ClusterState {
+  return { ...initialState(record.cluster, record.uid, record.leaderEpoch), ...record };
+}
+
 /** Bound of `events`: a record stays far below Swarm's limit for a label. */
 export const EVENTS_MAX = 100;
+export const LOSSES_MAX = 20;

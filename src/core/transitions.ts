@@ -66,7 +66,7 @@ export function beginSwitchover(
 ): ClusterState {
   if (state.primary === null) throw new Error('a switchover needs a primary');
   const change: RoleChange = {
-    id: `${String(request.generation)}-${String(state.term)}`,
+    id: `${state.term}.${state.changes + 1}`,
     kind: 'switchover',
     from: state.primary,
     to: request.to,
@@ -74,8 +74,10 @@ export function beginSwitchover(
     generation: request.generation,
     startedAt: request.at,
     shutdownLsn: null,
+    reason: `declared in generation ${request.generation}`,
+    knownLsn: null,
   };
-  return { ...state, change };
+  return { ...state, changes: state.changes + 1, change };
 }
 
 export function stopOldPrimary(state: ClusterState, change: RoleChange): ClusterState {
@@ -106,7 +108,7 @@ export function finishSwitchover(
     ...state,
     change: null,
     refusal: null,
-    lastChange: { kind, from, to, lostBytes: 0, ...result },
+    lastChange: { kind, from, to: to ?? from, lostBytes: 0, ...result },
   };
 }
 
@@ -120,6 +122,11 @@ export function giveUpSwitchover(
   return {
     ...state,
     change: null,
-    refusal: { generation: change.generation, to: change.to, attempts: before + 1, ...why },
+    refusal: {
+      generation: change.generation,
+      to: change.to ?? change.from,
+      attempts: before + 1,
+      ...why,
+    },
   };
 }

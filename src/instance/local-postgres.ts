@@ -75,8 +75,9 @@ export class LocalPostgres {
       case 'stopped':
         return this.#stopped ?? { state: 'unknown' };
       case 'starting':
+        return { state: 'starting', recoveryBytes: null };
       case 'stopping':
-        return { state: this.#phase };
+        return { state: 'stopping' };
       case 'running':
         return this.#observer.running ?? { state: 'unknown' };
     }

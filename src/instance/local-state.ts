@@ -102,6 +102,8 @@ export class LocalState {
             leaderEpoch: assignment.leaderEpoch,
             term: assignment.term,
             task: assignment.task.kind,
+            contract: assignment.task.kind === 'primary' ? assignment.task.contract : null,
+            rollCall: null,
           };
     return {
       ...this.#identity,
@@ -111,6 +113,11 @@ export class LocalState {
       busy,
       problem,
       checkpointedFor,
+      taskId: null,
+      promiseLeftMs: null,
+      isLeaving: false,
+      restartedFor: null,
+      divergence: null,
     };
   }
 

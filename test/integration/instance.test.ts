@@ -33,6 +33,9 @@ const isStreaming = ({ postgres }: Report): boolean =>
 const isStopped = ({ postgres, obeys }: Report): boolean =>
   postgres.state === 'stopped' && obeys?.task === 'stop';
 
+/** What a standby is told besides its upstream. */
+const STANDBY = { slots: [], sync: null, restartFor: null } as const;
+
 describe('an instance manager with PostgreSQL', function () {
   this.timeout(120_000);
 
@@ -57,6 +60,9 @@ describe('an instance manager with PostgreSQL', function () {
     kind: 'primary',
     slots: slots.map(slotName),
     checkpointFor,
+    contract: null,
+    sync: null,
+    restartFor: null,
   });
   const upstream = (own: string, from: InstanceProcess, server: string) => ({
     server,
@@ -134,7 +140,7 @@ describe('an instance manager with PostgreSQL', function () {
     const filled = await leader.until('pg2', ({ volume }) => volume.kind === 'tagged');
     note('clone', filled.atMs - beganAtMs);
     const startedAtMs = performance.now();
-    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1'), ...STANDBY });
     const streaming = await leader.until('pg2', isStreaming);
     note('start as standby until streaming', streaming.atMs - startedAtMs);
     const { report } = await leader.until(
@@ -162,7 +168,7 @@ describe('an instance manager with PostgreSQL', function () {
     leader.assign(from, primary(`change-${round}`, [to]), { reportEveryMs: 100 });
     await leader.until(from, ({ checkpointedFor }) => checkpointedFor === `change-${round}`);
     const fast = { reportEveryMs: 10 };
-    leader.assign(to, { kind: 'standby', upstream: upstream(to, old, from) }, fast);
+    leader.assign(to, { kind: 'standby', upstream: upstream(to, old, from), ...STANDBY }, fast);
 
     const stopAtMs = performance.now();
     leader.assign(from, { kind: 'stop', because: 'switchover' });
@@ -187,7 +193,7 @@ describe('an instance manager with PostgreSQL', function () {
     leader.assign(to, primary(null, [from]), fast);
     const promoted = await leader.until(to, isPrimary);
     const standbyAtMs = performance.now();
-    leader.assign(from, { kind: 'standby', upstream: upstream(from, next, to) });
+    leader.assign(from, { kind: 'standby', upstream: upstream(from, next, to), ...STANDBY });
     const rejoined = await leader.until(from, isStreaming);
     note(`round ${round}: stop`, stopped.atMs - stopAtMs);
     note('  replayed', Math.max(replayed.atMs - stopAtMs, 0));
@@ -305,7 +311,7 @@ describe('an instance manager with PostgreSQL', function () {
       ({ obeys, postgres }) => obeys === null && postgres.state === 'standby',
     );
     expect(report.volume.kind).to.equal('tagged');
-    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1'), ...STANDBY });
     await leader.until('pg2', isStreaming);
   });
 
@@ -314,7 +320,7 @@ describe('an instance manager with PostgreSQL', function () {
       pg2.signal('SIGTERM');
       await pg2.ended();
       leader.forget('pg2');
-      leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+      leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1'), ...STANDBY });
       const loggedBefore = pg2.log.length;
       await pg2.start();
       await leader.until('pg2', isStreaming);
@@ -324,11 +330,11 @@ describe('an instance manager with PostgreSQL', function () {
 
   it('says why it does not stream', async () => {
     const from = { ...upstream('pg2', pg1, 'pg1'), slot: 'pgswarm_absent' };
-    leader.assign('pg2', { kind: 'standby', upstream: from });
+    leader.assign('pg2', { kind: 'standby', upstream: from, ...STANDBY });
     const { report } = await leader.until('pg2', ({ problem }) => problem !== null);
     console.log(`      ${report.problem?.message ?? ''}`);
     expect(report.problem?.reason).to.equal('SlotMissing');
-    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1'), ...STANDBY });
     await leader.until('pg2', (each) => isStreaming(each) && each.problem === null);
   });
 
@@ -353,7 +359,7 @@ describe('an instance manager with PostgreSQL', function () {
     leader.assign('pg2', { kind: 'stop', because: 'late' }, { term: 0 });
     await eventually(() => Promise.resolve(pg2.log.includes('Assignment ignored')));
     expect((await pg2.get('/healthz')).body['state']).to.equal('standby');
-    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1') });
+    leader.assign('pg2', { kind: 'standby', upstream: upstream('pg2', pg1, 'pg1'), ...STANDBY });
   });
 
   it('leaves an empty volume when it is killed while it clones', async () => {

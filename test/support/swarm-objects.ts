@@ -16,7 +16,16 @@ export function spec(changes: Partial<Spec> = {}): Spec {
       { name: 'pg2', node: { hostname: 'n2' }, port: 5433 },
     ],
     switchover: { lagBytesMax: 0, timeoutMs: 0 },
-    failover: { mode: 'manual', ttlMs: 0, lagBytesMax: 0 },
+    replication: { synchronous: null },
+    failover: {
+      mode: 'manual',
+      ttlMs: 5000,
+      lagBytesMax: 16 * 1024 ** 2,
+      delayMs: 0,
+      priorities: {},
+      failback: 'hold',
+      failbackAfterMs: 300_000,
+    },
     ...changes,
   };
 }

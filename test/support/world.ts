@@ -20,7 +20,16 @@ export function spec(changes: Partial<Spec> = {}): Spec {
       { name: 'pg2', node: { hostname: 'n2' }, port: 5432 },
     ],
     switchover: { lagBytesMax: 16 * 1024 ** 2, timeoutMs: 10_000 },
-    failover: { mode: 'manual', ttlMs: 5_000, lagBytesMax: 16 * 1024 ** 2 },
+    replication: { synchronous: null },
+    failover: {
+      mode: 'manual',
+      ttlMs: 5_000,
+      lagBytesMax: 16 * 1024 ** 2,
+      delayMs: 0,
+      priorities: {},
+      failback: 'hold',
+      failbackAfterMs: 300_000,
+    },
     ...changes,
   };
 }

@@ -31,7 +31,9 @@ describe('the clock of the write gap', () => {
   it('is not stopped by a report of the target that is still a standby', () => {
     const gap = clock();
     gap.toldToStop();
-    const standby = withReport(promoting, 'pg2', { postgres: { state: 'starting' } });
+    const standby = withReport(promoting, 'pg2', {
+      postgres: { state: 'starting', recoveryBytes: null },
+    });
     gap.reported(standby.observation.reports['pg2']!.report, promoting.state);
     expect(gap.measuredMs).to.equal(null);
   });

@@ -9,15 +9,29 @@ import {
 import { restartDelayMs } from '../../src/instance/restart-pacing';
 
 const both = { systemIdentifier: '7', timeline: 1, pendingRestart: [] };
-const primary: PostgresReport = { state: 'primary', ...both, lsn: '0/A0', standbys: [] };
+const primary: PostgresReport = {
+  state: 'primary',
+  ...both,
+  lsn: '0/A0',
+  standbys: [],
+  syncNames: '',
+};
 const standby = (status: string | null): PostgresReport => ({
   state: 'standby',
   ...both,
   receivedLsn: '0/B0',
   replayedLsn: '0/A0',
+  upstreamLsn: null,
   receiver: status === null ? null : { status, host: 'pg1' },
 });
-const asPrimary: Task = { kind: 'primary', slots: [], checkpointFor: null };
+const asPrimary: Task = {
+  kind: 'primary',
+  slots: [],
+  checkpointFor: null,
+  contract: null,
+  sync: null,
+  restartFor: null,
+};
 const wait: Task = { kind: 'wait', because: 'test' };
 
 const health = (
@@ -35,6 +49,11 @@ const health = (
     busy: null,
     problem: null,
     checkpointedFor: null,
+    taskId: null,
+    promiseLeftMs: null,
+    isLeaving: false,
+    restartedFor: null,
+    divergence: null,
   },
   task,
   contactAgeMs: 0,
@@ -43,7 +62,7 @@ const health = (
 });
 
 describe('health', () => {
-  const starting: PostgresReport = { state: 'starting' };
+  const starting: PostgresReport = { state: 'starting', recoveryBytes: null };
   const rows = [
     { name: 'runs as it should', of: judgeHealth(health(primary, asPrimary)), ok: true },
     { name: 'does not run and should', of: judgeHealth(health(starting, asPrimary)), ok: false },

@@ -28,25 +28,41 @@ const stopped = (standbySignal: boolean, clusterState = 'shut down'): PostgresRe
   },
 });
 const both = { systemIdentifier: '7', timeline: 1, pendingRestart: [] };
-const runsPrimary: PostgresReport = { state: 'primary', ...both, lsn: '0/A0', standbys: [] };
+const runsPrimary: PostgresReport = {
+  state: 'primary',
+  ...both,
+  lsn: '0/A0',
+  standbys: [],
+  syncNames: '',
+};
 const runsStandby: PostgresReport = {
   state: 'standby',
   ...both,
   receivedLsn: '0/A0',
   replayedLsn: '0/A0',
+  upstreamLsn: null,
   receiver: null,
 };
 const nothing: PostgresReport = { state: 'stopped', control: null, standbySignal: false };
 
 const wait: Task = { kind: 'wait', because: 'test' };
 const stop: Task = { kind: 'stop', because: 'test' };
-const standby: Task = { kind: 'standby', upstream: UPSTREAM };
+const standby = {
+  kind: 'standby',
+  upstream: UPSTREAM,
+  slots: [],
+  sync: null,
+  restartFor: null,
+} satisfies Task;
 const initialise: Task = { kind: 'initialise', volumeId: 'v1' };
 const clone: Task = { kind: 'clone', volumeId: 'v1', from: UPSTREAM };
 const primary = (changes: Partial<Extract<Task, { kind: 'primary' }>> = {}): Task => ({
   kind: 'primary',
   slots: [],
   checkpointFor: null,
+  contract: null,
+  sync: null,
+  restartFor: null,
   ...changes,
 });
 
@@ -160,7 +176,11 @@ const rows: readonly Row[] = [
   },
   {
     name: 'a primary is left to start',
-    facts: { task: primary(), postgres: { state: 'starting' }, hasRoles: false },
+    facts: {
+      task: primary(),
+      postgres: { state: 'starting', recoveryBytes: null },
+      hasRoles: false,
+    },
   },
   {
     name: 'a primary that does not answer is left alone',
@@ -244,7 +264,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'a standby of another database cluster is refused',
-    facts: { task: { kind: 'standby', upstream: { ...UPSTREAM, systemIdentifier: '8' } } },
+    facts: { task: { ...standby, upstream: { ...UPSTREAM, systemIdentifier: '8' } } },
     problem: 'UpstreamForeign',
   },
   {
@@ -260,7 +280,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'a standby that cannot become consistent is told its new upstream while it starts',
-    facts: { task: standby, postgres: { state: 'starting' }, upstream: null },
+    facts: { task: standby, postgres: { state: 'starting', recoveryBytes: null }, upstream: null },
     action: { kind: 'follow', upstream: UPSTREAM },
   },
   {
@@ -292,7 +312,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'stop stops what is starting',
-    facts: { task: stop, postgres: { state: 'starting' } },
+    facts: { task: stop, postgres: { state: 'starting', recoveryBytes: null } },
     action: { kind: 'stop' },
   },
   {

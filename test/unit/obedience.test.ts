@@ -10,6 +10,8 @@ const assignment = (changes: Partial<Assignment> = {}): Assignment => ({
   task: { kind: 'wait', because: 'test' },
   settings: { parameters: {}, hba: [], subnet: '10.0.200.0/24', database: 'app', owner: 'app' },
   reportEveryMs: 1000,
+  ttlMs: 5000,
+  rollCall: null,
   ...changes,
 });
 

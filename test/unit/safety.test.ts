@@ -18,14 +18,26 @@ const standby = pair.observation.reports['pg2']!.report.postgres;
 const primary = pair.observation.reports['pg1']!.report.postgres;
 const foreign = { kind: 'foreign', detail: 'something else' } as const;
 
-const toldToRun = { leaderEpoch: 1, term: 1, task: 'primary' } as const;
-const toldToStop = { leaderEpoch: 1, term: 1, task: 'stop' } as const;
+const toldToRun = {
+  leaderEpoch: 1,
+  term: 1,
+  task: 'primary',
+  contract: null,
+  rollCall: null,
+} as const;
+const toldToStop = {
+  leaderEpoch: 1,
+  term: 1,
+  task: 'stop',
+  contract: null,
+  rollCall: null,
+} as const;
 
 /** What one server may report: role, position, volume, silence. */
 const REPORTS: Record<string, Partial<Report> | null> = {
   silent: null,
   primary: { postgres: primary },
-  'primary, checkpointed': { postgres: primary, checkpointedFor: '2-1' },
+  'primary, checkpointed': { postgres: primary, checkpointedFor: '1.1' },
   'standby, caught up': { postgres: standby },
   'standby, behind': { postgres: { ...standby, replayedLsn: '0/2FFFFF0' } as never },
   'standby, foreign': { postgres: { ...standby, systemIdentifier: '8' } as never },
@@ -47,7 +59,7 @@ const REPORTS: Record<string, Partial<Report> | null> = {
     obeys: toldToStop,
   },
   'crashed, told to stop': { postgres: stoppedReport('in production'), obeys: toldToStop },
-  starting: { postgres: { state: 'starting' } },
+  starting: { postgres: { state: 'starting', recoveryBytes: null } },
 };
 
 const PHASES: Record<string, Situation> = {

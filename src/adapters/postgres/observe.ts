@@ -28,6 +28,8 @@ interface ObservedRow {
   readonly lsn: string;
   readonly received_lsn: string | null;
   readonly replayed_lsn: string;
+  readonly upstream_lsn: string | null;
+  readonly sync_names: string;
   readonly receiver: { status: string; host: string | null } | null;
   readonly standbys: readonly StreamingStandby[];
 }
@@ -40,12 +42,16 @@ export async function observeServer(
   const [row] = await connection.query<ObservedRow>(OBSERVE, { timeoutMs: TIMEOUT_MS });
   if (row === undefined) throw new Error('the observation returned no row');
   const both = { systemIdentifier: row.system_identifier, timeline: row.timeline, pendingRestart };
-  if (!row.is_standby) return { state: 'primary', ...both, lsn: row.lsn, standbys: row.standbys };
+  if (!row.is_standby) {
+    const { lsn, standbys, sync_names: syncNames } = row;
+    return { state: 'primary', ...both, lsn, standbys, syncNames };
+  }
   return {
     state: 'standby',
     ...both,
     receivedLsn: row.received_lsn,
     replayedLsn: row.replayed_lsn,
+    upstreamLsn: row.upstream_lsn,
     receiver:
       row.receiver === null ? null : { status: row.receiver.status, host: row.receiver.host ?? '' },
   };

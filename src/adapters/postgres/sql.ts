@@ -25,6 +25,8 @@ select
     greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text
   end as received_lsn,
   case when is_standby then pg_last_wal_replay_lsn()::text end as replayed_lsn,
+  (select latest_end_lsn::text from pg_stat_get_wal_receiver()) as upstream_lsn,
+  current_setting('synchronous_standby_names') as sync_names,
   (select json_build_object('status', status, 'host', sender_host)
      from pg_stat_get_wal_receiver() where status is not null) as receiver,
   (select coalesce(json_agg(json_build_object(

@@ -35,7 +35,7 @@ function inFlight(view: View, phase: RoleChange['phase']): InFlight | null {
   const { change } = view.state;
   if (change?.phase !== phase) return null;
   const since = view.situation.observation.phaseSinceMs ?? view.nowMs;
-  const byName = (name: string): ServerView | null =>
+  const byName = (name: string | null): ServerView | null =>
     view.servers.find((server) => server.name === name) ?? null;
   return {
     change,

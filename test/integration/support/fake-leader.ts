@@ -62,6 +62,8 @@ export class FakeLeader {
       task,
       settings: this.#settings,
       reportEveryMs: 1000,
+      ttlMs: 5000,
+      rollCall: null,
       ...options,
     };
     this.#assignments.set(server, JSON.stringify(assignment));
