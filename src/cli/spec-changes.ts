@@ -22,7 +22,7 @@ export function specChanges(before: Spec, after: Spec): readonly SpecChange[] {
 type Field = readonly [path: string, value: string];
 
 function fieldsOf(spec: Spec): Field[] {
-  const { postgres, switchover, failover } = spec;
+  const { postgres, switchover } = spec;
   return [
     ['spec.primary', spec.primary],
     ...spec.servers.flatMap(({ name, node, port }): Field[] => [
@@ -41,9 +41,34 @@ function fieldsOf(spec: Spec): Field[] {
     ['spec.postgres.owner', postgres.owner],
     ['spec.switchover.maxLag', formatSize(switchover.lagBytesMax)],
     ['spec.switchover.timeout', formatDuration(switchover.timeoutMs)],
-    ['spec.failover.mode', failover.mode],
-    ['spec.failover.ttl', formatDuration(failover.ttlMs)],
-    ['spec.failover.maxLag', formatSize(failover.lagBytesMax)],
+    ...synchronousFields(spec.replication),
+    ...failoverFields(spec.failover),
+  ];
+}
+
+function synchronousFields({ synchronous }: Spec['replication']): Field[] {
+  if (synchronous === null) return [];
+  const at = 'spec.replication.synchronous';
+  return [
+    [`${at}.mode`, synchronous.mode],
+    [`${at}.number`, String(synchronous.number)],
+    [`${at}.durability`, synchronous.durability],
+  ];
+}
+
+function failoverFields(failover: Spec['failover']): Field[] {
+  const at = 'spec.failover';
+  return [
+    [`${at}.mode`, failover.mode],
+    [`${at}.ttl`, formatDuration(failover.ttlMs)],
+    [`${at}.maxLag`, formatSize(failover.lagBytesMax)],
+    [`${at}.delay`, formatDuration(failover.delayMs)],
+    ...Object.entries(failover.priorities).map(([name, priority]): Field => [
+      `${at}.priorities.${name}`,
+      String(priority),
+    ]),
+    [`${at}.failback`, failover.failback],
+    [`${at}.failbackAfter`, formatDuration(failover.failbackAfterMs)],
   ];
 }
 

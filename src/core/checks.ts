@@ -3,24 +3,15 @@
  * the other clusters. Every check takes what is there and leaves alone what is missing: a
  * document with other faults still gets all its findings at once.
  */
+import { checkAvailability } from './availability';
+import { checkBounds } from './bounds';
+import { type Draft, type ServerDraft, type SpecDraft } from './draft';
 import { DEFAULTS, type NodeChoice, type PostgresCluster } from './generated';
 import { errorAt, fieldPath, quoted, sortFindings, warningAt, type Finding } from './findings';
 import { checkHba } from './hba';
-import { checkLease } from './lease';
 import { POSTGRES_PORT, serviceName } from './names';
 import { checkParameters } from './parameters';
-import { parseDuration, parseSize, type Parsed } from './quantities';
 import { contains, formatSubnet, overlaps, parseSubnet, sizeOf, type Subnet } from './subnet';
-
-/** A document in which every field may still be missing. */
-export type Draft<T> = T extends readonly (infer Item)[]
-  ? readonly (Draft<Item> | undefined)[]
-  : T extends object
-    ? { readonly [Key in keyof T]?: Draft<T[Key]> | undefined }
-    : T;
-
-type SpecDraft = Draft<PostgresCluster['spec']>;
-type ServerDraft = NonNullable<NonNullable<SpecDraft['servers']>[number]>;
 
 /** What another cluster already has. */
 export interface OtherCluster {
@@ -49,6 +40,7 @@ export function checkSpec(
     ...checkSubnet(spec, rivals),
     ...checkPostgres(spec),
     ...checkBounds(spec),
+    ...checkAvailability(spec),
   ]);
 }
 
@@ -266,48 +258,4 @@ function checkTaken(at: string, name: string | undefined, taken: readonly string
   }
   if (!taken.includes(name)) return [];
   return [errorAt(at, `${quoted(name)} has a meaning of its own in PostgreSQL`, hint)];
-}
-
-// ── bounds ───────────────────────────────────────────────────────────────────────────────────
-
-function checkBounds(spec: SpecDraft): Finding[] {
-  const { switchover, failover } = spec;
-  return [
-    ...checkQuantity('spec.switchover.maxLag', switchover?.maxLag, parseSize),
-    ...checkQuantity('spec.switchover.timeout', switchover?.timeout, parseDuration, checkTimeout),
-    ...checkQuantity('spec.failover.maxLag', failover?.maxLag, parseSize),
-    ...checkQuantity('spec.failover.ttl', failover?.ttl, parseDuration, checkLease),
-    ...(failover?.mode === 'automatic' ? [AUTOMATIC] : []),
-  ];
-}
-
-const AUTOMATIC = warningAt(
-  'spec.failover.mode',
-  'automatic failover is not part of this version: the cluster waits for the return of a dead primary',
-  'write manual, which is what happens now',
-);
-
-function checkQuantity(
-  at: string,
-  text: string | undefined,
-  parse: (text: string) => Parsed,
-  check: (at: string, value: number) => Finding[] = () => [],
-): Finding[] {
-  if (text === undefined) return [];
-  const parsed = parse(text);
-  if (parsed.kind === 'problem') return [errorAt(at, parsed.message, parsed.hint)];
-  return check(at, parsed.value);
-}
-
-/** Shorter than this nothing can be stopped and started; longer, and nobody would wait. */
-const TIMEOUT_MIN_MS = 1000;
-const TIMEOUT_MAX_MS = 10 * 60_000;
-
-function checkTimeout(at: string, ms: number): Finding[] {
-  const hint = 'use something from 1s to 10m; the default is 10s';
-  if (ms < TIMEOUT_MIN_MS) {
-    return [errorAt(at, 'no switchover can be done in so short a time', hint)];
-  }
-  if (ms > TIMEOUT_MAX_MS) return [errorAt(at, 'writes would be stopped too long', hint)];
-  return [];
 }

@@ -142,10 +142,13 @@ export interface PostgresCluster {
        * Of candidates that have the same data the one with the highest number is promoted; 0 is never promoted. A server that is not named has 100.
        */
       priorities?: {
+        /**
+         * Priority of the server of this name.
+         */
         [k: string]: number;
       };
       /**
-       * What happens when the declared primary is back after a failover. `hold`: the new primary stays. `auto`: the role moves back by a switchover.
+       * What happens when the declared primary is back after a failover. `hold`: the new primary stays. `auto`: the role moves back by a switchover, after `failbackAfter`.
        */
       failback?: 'hold' | 'auto';
       /**

@@ -55,9 +55,8 @@ const OWNED: readonly OwnedParameter[] = [
   { name: 'archive_*', reason: archive, instead: LATER },
   {
     name: 'synchronous_standby_names',
-    reason:
-      'synchronous replication is not part of this version, and a name of a standby that is away stops all writes',
-    instead: LATER,
+    reason: 'pgswarm names the standbys that are there, and changes that as they come and go',
+    instead: 'set `spec.replication.synchronous`',
   },
   {
     name: 'hot_standby',

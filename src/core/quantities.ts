@@ -57,6 +57,7 @@ export const parseSize = (text: string): Parsed => parse(text, SIZE);
 
 /** The shortest exact spelling that `parseDuration` reads: `90s`, `2m`, `3.6s`, `500ms`. */
 export function formatDuration(ms: number): string {
+  if (ms === 0) return '0s';
   return ms >= 1000 && ms % 1000 !== 0 ? `${ms / 1000}s` : format(ms, DURATION_UNITS);
 }
 

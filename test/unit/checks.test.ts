@@ -420,10 +420,167 @@ const BOUNDS: readonly Row[] = [
     findings: ['spec.switchover.timeout: writes would be stopped too long'],
   },
   {
-    name: 'automatic failover',
-    document: document({ failover: { mode: 'automatic' } }),
+    name: 'a delay and a time to fall back that are too long',
+    document: document({ failover: { delay: '61m', failback: 'auto', failbackAfter: '8d' } }),
     findings: [
-      'spec.failover.mode: automatic failover is not part of this version: the cluster waits for the return of a dead primary',
+      'spec.failover.delay: a cluster without a primary would wait too long; `mode: manual` waits for a person',
+      'spec.failover.failbackAfter: nobody would expect the role to move by itself after so long a time',
+    ],
+    hint: 'use something from 0s to 1h; the default is 0s',
+  },
+  {
+    name: 'a time to fall back that is too short',
+    document: document({ failover: { failback: 'auto', failbackAfter: '9s' } }),
+    findings: [
+      'spec.failover.failbackAfter: a server that has only just come back may be gone again in a moment',
+    ],
+    hint: 'from 10s to 7d; the default is 5m',
+  },
+  {
+    name: 'the longest and the shortest that is possible',
+    document: document({
+      switchover: { timeout: '1s' },
+      failover: { ttl: '4s', delay: '1h', failback: 'auto', failbackAfter: '7d' },
+    }),
+    findings: [],
+  },
+];
+
+const trio = (changes: Partial<PostgresCluster['spec']>): PostgresCluster =>
+  document({
+    servers: [server('pg1', 'n1'), server('pg2', 'n2'), server('pg3', 'n3')],
+    ...changes,
+  });
+
+const synchronous = (
+  number: number,
+  more: Omit<
+    NonNullable<PostgresCluster['spec']['replication']>['synchronous'] & {},
+    'number'
+  > = {},
+): Partial<PostgresCluster['spec']> => ({ replication: { synchronous: { number, ...more } } });
+
+const commits = (name: string, value: string | boolean): Partial<PostgresCluster['spec']> => ({
+  ...synchronous(1),
+  postgres: { version: 17, parameters: { [name]: value } },
+});
+
+const AVAILABILITY: readonly Row[] = [
+  {
+    name: 'one server, and automatic failover',
+    document: document({ servers: [server('pg1', 'n1')] }),
+    findings: [],
+  },
+  {
+    name: 'one of two standbys',
+    document: trio(synchronous(1, { durability: 'required' })),
+    findings: [],
+  },
+  {
+    name: 'each of the standbys, as long as they are there',
+    document: trio(synchronous(2)),
+    findings: [],
+  },
+  {
+    name: 'more synchronous standbys than there are',
+    document: trio(synchronous(3, { durability: 'required' })),
+    findings: [
+      'spec.replication.synchronous.number: 3 standbys must have every commit, and there are 2',
+    ],
+    hint: 'use 2 or less',
+  },
+  {
+    name: 'a synchronous standby of none',
+    document: document({ servers: [server('pg1', 'n1')], ...synchronous(1) }),
+    findings: [
+      'spec.replication.synchronous.number: a standby must have every commit, and there are none',
+    ],
+    hint: 'remove `replication.synchronous`',
+  },
+  {
+    name: 'each of the standbys, always',
+    document: trio(synchronous(2, { durability: 'required' })),
+    findings: [
+      'spec.replication.synchronous.number: each of the 2 standbys must have every commit: when one standby is away, all writes wait for it',
+    ],
+    hint: 'durability: preferred',
+  },
+  {
+    name: 'the only standby, always',
+    document: document(synchronous(1, { durability: 'required' })),
+    findings: [
+      'spec.replication.synchronous.number: the only standby must have every commit: when one standby is away, all writes wait for it',
+    ],
+  },
+  {
+    name: 'commits that wait for nobody, in other letters',
+    document: document(commits('Synchronous_Commit', false)),
+    findings: [
+      'spec.postgres.parameters.Synchronous_Commit: commits do not wait for standbys: synchronous replication does not cover them, and a failover may lose them',
+    ],
+    hint: 'SET synchronous_commit = off',
+  },
+  {
+    name: 'commits that wait for this disk only',
+    document: document(commits('synchronous_commit', 'local')),
+    findings: [
+      'spec.postgres.parameters.synchronous_commit: commits do not wait for standbys: synchronous replication does not cover them, and a failover may lose them',
+    ],
+  },
+  {
+    name: 'commits that wait for memory only',
+    document: document(commits('synchronous_commit', 'remote_write')),
+    findings: [
+      'spec.postgres.parameters.synchronous_commit: commits wait until standbys have them in memory, not on disk: synchronous replication does not cover them, and a failover may lose them',
+    ],
+  },
+  {
+    name: 'commits that wait for more than they must',
+    document: document(commits('synchronous_commit', 'remote_apply')),
+    findings: [],
+  },
+  {
+    name: 'commits that wait for nobody, where nobody is waited for',
+    document: withPostgres({ parameters: { synchronous_commit: 'off' } }),
+    findings: [],
+  },
+  {
+    name: 'a priority for a server that does not exist',
+    document: document({ failover: { priorities: { pg22: 10, other: 5, pg2: 1 } } }),
+    findings: [
+      'spec.failover.priorities.other: there is no server "other"',
+      'spec.failover.priorities.pg22: there is no server "pg22"',
+    ],
+    hint: 'name one of the servers: pg1, pg2',
+  },
+  {
+    name: 'a priority for a server that is misspelt',
+    document: document({ failover: { priorities: { 'pg-2': 10 } } }),
+    findings: ['spec.failover.priorities.pg-2: there is no server "pg-2"'],
+    hint: 'did you mean `pg2`?',
+  },
+  {
+    name: 'nobody who may take over',
+    document: trio({ failover: { priorities: { pg2: 0, pg3: 0 } } }),
+    findings: [
+      'spec.failover.priorities: every standby has priority 0: nobody can take over when pg1 is gone',
+    ],
+  },
+  {
+    name: 'somebody who may take over',
+    document: trio({ failover: { priorities: { pg1: 0, pg3: 0 } } }),
+    findings: [],
+  },
+  {
+    name: 'nobody who may take over, and nobody shall',
+    document: trio({ failover: { mode: 'manual', priorities: { pg2: 0, pg3: 0 } } }),
+    findings: [],
+  },
+  {
+    name: 'a way back without a way there',
+    document: document({ failover: { mode: 'manual', failback: 'auto' } }),
+    findings: [
+      'spec.failover.failback: without automatic failover there is nothing to move back: this has no effect',
     ],
   },
 ];
@@ -447,6 +604,7 @@ describe('checks', () => {
     hba: HBA,
     names: NAMES,
     bounds: BOUNDS,
+    availability: AVAILABILITY,
   })) {
     describe(title, () => {
       for (const row of rows) {
@@ -474,17 +632,22 @@ describe('checks', () => {
     const warned = document({
       network: { subnet: '8.8.8.0/24' },
       postgres: { version: 17, hba: ['hostssl all all all scram-sha-256'] },
-      failover: { mode: 'automatic' },
+      replication: { synchronous: { number: 1, durability: 'required' } },
+      failover: { mode: 'manual', failback: 'auto' },
     });
     expect(checkSpec(warned).map(({ severity, path }) => [severity, path])).to.deep.equal([
-      ['warning', 'spec.failover.mode'],
+      ['warning', 'spec.failover.failback'],
       ['warning', 'spec.network.subnet'],
       ['warning', 'spec.postgres.hba[0]'],
+      ['warning', 'spec.replication.synchronous.number'],
     ]);
   });
 
   it('takes a document of which nothing is there', () => {
     expect(checkSpec({})).to.deep.equal([]);
-    expect(checkSpec({ spec: { servers: [undefined, {}], primary: 'pg1' } })).to.deep.equal([]);
+    const priorities = { pg7: 1 };
+    expect(
+      checkSpec({ spec: { servers: [undefined, {}], primary: 'pg1', failover: { priorities } } }),
+    ).to.deep.equal([]);
   });
 });

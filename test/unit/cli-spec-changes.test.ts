@@ -55,6 +55,35 @@ const rows: readonly Row[] = [
       change('spec.postgres.parameters.work_mem', null, '8MB'),
     ],
   },
+  {
+    name: 'who may take over, and when',
+    after: {
+      failover: {
+        ...BASE.failover,
+        mode: 'automatic',
+        delayMs: 10_000,
+        priorities: { pg2: 0 },
+        failback: 'auto',
+        failbackAfterMs: 60_000,
+      },
+    },
+    expected: [
+      change('spec.failover.mode', 'manual', 'automatic'),
+      change('spec.failover.delay', '0s', '10s'),
+      change('spec.failover.priorities.pg2', null, '0'),
+      change('spec.failover.failback', 'hold', 'auto'),
+      change('spec.failover.failbackAfter', '5m', '1m'),
+    ],
+  },
+  {
+    name: 'synchronous replication',
+    after: { replication: { synchronous: { mode: 'any', number: 1, durability: 'required' } } },
+    expected: [
+      change('spec.replication.synchronous.mode', null, 'any'),
+      change('spec.replication.synchronous.number', null, '1'),
+      change('spec.replication.synchronous.durability', null, 'required'),
+    ],
+  },
 ];
 
 describe('what changes in a spec', () => {
@@ -63,4 +92,36 @@ describe('what changes in a spec', () => {
       expect(specChanges(BASE, { ...BASE, ...after })).to.deep.equal(expected);
     });
   }
+
+  // A field that is not compared would make `apply` say "unchanged", and nothing would be changed.
+  const synchronous = { mode: 'any', number: 1, durability: 'required' } as const;
+  const full = spec({
+    replication: { synchronous },
+    failover: { ...BASE.failover, priorities: { pg2: 0 } },
+    postgres: { ...BASE.postgres, parameters: { jit: 'off' }, hba: ['local all all trust'] },
+  });
+  for (const { path, changed } of oneFieldChanged(full)) {
+    it(`is noticed in ${path}`, () => {
+      expect(specChanges(full, changed as Spec)).to.have.length.above(0);
+    });
+  }
 });
+
+/** For every single value below `value`, the same with that one value changed. */
+function oneFieldChanged(value: unknown): { readonly path: string; readonly changed: unknown }[] {
+  if (typeof value !== 'object' || value === null) return [{ path: '', changed: otherThan(value) }];
+  return Object.entries(value)
+    .filter(([name]) => name !== 'cluster')
+    .flatMap(([name, inner]) =>
+      oneFieldChanged(inner).map(({ path, changed }) => ({
+        path: `.${name}${path}`,
+        changed: Array.isArray(value)
+          ? value.map((each: unknown, index) => (String(index) === name ? changed : each))
+          : { ...value, [name]: changed },
+      })),
+    );
+}
+
+function otherThan(value: unknown): unknown {
+  return typeof value === 'number' ? value + 1 : `${String(value ?? '')}x`;
+}

@@ -21,7 +21,16 @@ describe('defaults', () => {
         { name: 'pg2', node: { hostname: 'n2' }, port: 5432 },
       ],
       switchover: { lagBytesMax: 16_777_216, timeoutMs: 10_000 },
-      failover: { mode: 'manual', ttlMs: 5000, lagBytesMax: 16_777_216 },
+      replication: { synchronous: null },
+      failover: {
+        mode: 'automatic',
+        ttlMs: 5000,
+        lagBytesMax: 16_777_216,
+        delayMs: 0,
+        priorities: {},
+        failback: 'hold',
+        failbackAfterMs: 300_000,
+      },
     });
   });
 
@@ -31,13 +40,23 @@ describe('defaults', () => {
         image: 'mine:17',
         postgres: { version: 17, database: 'ledger', hba: [] },
         switchover: { timeout: '2m' },
-        failover: { mode: 'automatic', maxLag: '0B' },
+        failover: { mode: 'manual', maxLag: '0B', priorities: { pg2: 0, pg1: 7 } },
+        replication: { synchronous: { number: 1 } },
       }),
     );
     expect(spec.image).to.equal('mine:17');
     expect(spec.postgres).to.deep.include({ database: 'ledger', owner: 'app', hba: [] });
     expect(spec.switchover).to.deep.equal({ lagBytesMax: 16_777_216, timeoutMs: 120_000 });
-    expect(spec.failover).to.deep.equal({ mode: 'automatic', ttlMs: 5000, lagBytesMax: 0 });
+    expect(spec.failover).to.deep.include({ mode: 'manual', ttlMs: 5000, lagBytesMax: 0 });
+    expect(Object.entries(spec.failover.priorities)).to.deep.equal([
+      ['pg1', 7],
+      ['pg2', 0],
+    ]);
+    expect(spec.replication.synchronous).to.deep.equal({
+      mode: 'any',
+      number: 1,
+      durability: 'preferred',
+    });
   });
 
   it('sort the servers, whatever their order in the file', () => {

@@ -140,12 +140,12 @@ const TEXTS = [
   },
   {
     name: 'a field that is misspelt, one that is unknown, and some of later versions',
-    text: `${HEAD}${SPEC}  zzzzzz: 1\n  fail-over: {}\n  archive: {}\n  failover: { failback: hold }\n`,
+    text: `${HEAD}${SPEC}  zzzzzz: 1\n  fail-over: {}\n  archive: {}\n  failover: { failback: adopt }\n`,
     findings: [
       'spec.archive: "archive" is not part of this version → remove it; the WAL is not archived yet',
       'spec.fail-over: there is no field "fail-over" here → did you mean `failover`?',
-      'spec.failover.failback: "failback" is not part of this version → remove it; the primary stays where `spec.primary` says',
-      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, switchover, failover',
+      'spec.failover.failback: "adopt" is not part of this version → write hold, and the new primary into the file yourself',
+      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, replication, switchover, failover',
     ],
   },
   {
@@ -209,6 +209,18 @@ const TEXTS = [
     ],
   },
   {
+    name: 'how standbys follow and who takes over, in wrong words',
+    text: `${HEAD}${SPEC}  replication: { synchronous: { mode: quorum, durability: always } }\n  failover: { failback: later, delay: 5, priorities: { pg1: 1.5 } }\n`,
+    findings: [
+      'spec.failover.delay: "5" is not a duration: the unit is missing → write a number and one of ms, s, m, h, d: 500ms, 5s, 2m, 1h, 14d',
+      'spec.failover.failback: "later" is not possible here → write hold or auto',
+      'spec.failover.priorities.pg1: must be a whole number, and is a number → write a whole number',
+      'spec.replication.synchronous.durability: "always" is not possible here → write required or preferred',
+      'spec.replication.synchronous.mode: "quorum" is not possible here → write any or first',
+      'spec.replication.synchronous.number: this field is required → add it, such as `number: 1` (How many standbys must have a commit before it is acknowledged)',
+    ],
+  },
+  {
     name: 'no servers, and too many',
     text: `${HEAD}${SPEC.replace(/servers:[^]*/, 'servers: []\n')}`,
     findings: ['spec.servers: must have 1 or more items → add one'],
@@ -228,10 +240,13 @@ describe('documents', () => {
   }
 
   it('gives a spec when there are only warnings, and none when there is an error', () => {
-    const warned = parseDocument(`${HEAD}${SPEC}  failover: { mode: automatic }\n`, 'a.yaml');
+    const warned = parseDocument(
+      `${HEAD}${SPEC}  failover: { mode: manual, failback: auto }\n`,
+      'a.yaml',
+    );
     const sound = validate(warned.document);
     expect(sound.findings.map(({ severity }) => severity)).to.deep.equal(['warning']);
-    expect(sound.spec?.failover.mode).to.equal('automatic');
+    expect(sound.spec?.failover.mode).to.equal('manual');
     expect(validate(warned.document, [{ cluster: 'b', subnet: '10.0.0.0/16' }]).spec).to.equal(
       null,
     );

@@ -79,7 +79,7 @@ describe('quantities', () => {
     [90_000, '90s'],
     [120_000, '2m'],
     [250, '250ms'],
-    [0, '0ms'],
+    [0, '0s'],
   ] as const) {
     it(`writes ${ms} ms as ${text}`, () => expect(formatDuration(ms)).to.equal(text));
   }

@@ -5,7 +5,8 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
-import { checkSpec, type Draft, type OtherCluster } from '../../core/checks';
+import { checkSpec, type OtherCluster } from '../../core/checks';
+import { type Draft } from '../../core/draft';
 import { withDefaults } from '../../core/defaults';
 import { errorAt, hasErrors, quoted, sortFindings, type Finding } from '../../core/findings';
 import { messageOf } from '../../core/errors';

@@ -24,12 +24,15 @@ export interface SchemaFinding {
 
 /** What the design has and this version has not, so that nobody looks for a spelling mistake. */
 const LATER: Readonly<Record<string, string>> = {
-  'spec.replication': 'replication is asynchronous',
   'spec.archive': 'the WAL is not archived yet',
   'spec.backup': 'take backups with pg_basebackup or pg_dump meanwhile',
-  'spec.failover.failback': 'the primary stays where `spec.primary` says',
   'spec.postgres.extensions': 'put the extensions into an image of your own, `spec.image`',
-  'spec.paused': 'there is nothing in its place',
+  'spec.paused': 'use `pgswarm pause`',
+};
+
+/** The same of values. */
+const LATER_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'spec.failover.failback': { adopt: 'write hold, and the new primary into the file yourself' },
 };
 
 interface Said {
@@ -96,7 +99,7 @@ function fold(error: ErrorObject): SchemaFinding {
   }
   if (error.keyword === 'propertyNames') return badKey(place, String(params['propertyName']));
   const path = pathOf(place);
-  const { message, hint } = wrongValue(error, schema);
+  const { message, hint } = laterValue(path, error.data) ?? wrongValue(error, schema);
   return { place, finding: errorAt(path, message, hint) };
 }
 
@@ -140,6 +143,12 @@ const badKey = (place: readonly string[], name: string): SchemaFinding => ({
     'write it without `=` and spaces: `rack: b`',
   ),
 });
+
+function laterValue(path: string, value: unknown): Said | null {
+  const later = LATER_VALUES[path];
+  if (later === undefined || typeof value !== 'string' || !Object.hasOwn(later, value)) return null;
+  return { message: `${quoted(value)} is not part of this version`, hint: later[value] ?? '' };
+}
 
 function wrongValue(error: ErrorObject, schema: Schema): Said {
   const value: unknown = error.data;
