@@ -144,6 +144,8 @@ function containerOf(
       `PGSWARM_OPERATOR=tasks.${OPERATOR_SERVICE}`,
       `PGSWARM_SERVER=${server.name}`,
       `PGSWARM_STOP_GRACE_MS=${STOP_GRACE_MS}`,
+      // Docker's template: which task this container is, the name under which Swarm reports its end.
+      'PGSWARM_TASK={{.Task.ID}}',
     ],
     // The image brings its own init.
     Init: false,

@@ -5,7 +5,7 @@
  * Parameters via the Configuration File"), hence the order: defaults, the user's, the operator's.
  */
 import { REPLICATION_ROLE } from './names';
-import { type InstanceSettings, type Upstream } from './protocol';
+import { type InstanceSettings, type SyncSet, type Upstream } from './protocol';
 
 /** What an instance knows of its machine and of itself. */
 export interface Machine {
@@ -22,6 +22,7 @@ export interface Machine {
 export const ENTRY_FILE = 'postgresql.conf';
 export const SETTINGS_FILE = 'pgswarm.conf';
 export const UPSTREAM_FILE = 'pgswarm-upstream.conf';
+export const SYNC_FILE = 'pgswarm-sync.conf';
 export const HBA_FILE = 'pg_hba.conf';
 
 const MEGABYTE = 1024 * 1024;
@@ -90,9 +91,14 @@ export const OWNED_PARAMETER_NAMES: readonly string[] = Object.keys(
 
 const GENERATED = '# Written by pgswarm from the spec. Changes made here are lost.';
 
-/** `postgresql.conf`: nothing but the two generated files. */
+/** `postgresql.conf`: nothing but the generated files. */
 export function renderEntry(): string {
-  return lines([GENERATED, `include '${SETTINGS_FILE}'`, `include_if_exists '${UPSTREAM_FILE}'`]);
+  return lines([
+    GENERATED,
+    `include '${SETTINGS_FILE}'`,
+    `include_if_exists '${UPSTREAM_FILE}'`,
+    `include_if_exists '${SYNC_FILE}'`,
+  ]);
 }
 
 /** `pgswarm.conf`: everything but the upstream. */
@@ -126,6 +132,17 @@ export function renderUpstream(upstream: Upstream, machine: Machine): string {
       primary_slot_name: upstream.slot,
     }),
   ]);
+}
+
+/** `pgswarm-sync.conf`: for whom a commit waits; without effect while the server is a standby. */
+export function renderSync(sync: SyncSet | null): string {
+  return lines([GENERATED, ...assignments({ synchronous_standby_names: renderSyncNames(sync) })]);
+}
+
+/** Manual: "synchronous_standby_names"; empty: nobody is waited for. */
+export function renderSyncNames(sync: SyncSet | null): string {
+  if (sync === null) return '';
+  return `ANY ${sync.number} (${sync.names.map((name) => `"${name}"`).join(', ')})`;
 }
 
 /** libpq's connection string to an upstream; dead peers are noticed within about 5 s. */

@@ -2,14 +2,16 @@
 import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readText, writeDurably } from '../adapters/postgres/durable-files';
-import { type InstanceSettings, type Upstream } from '../core/protocol';
+import { type InstanceSettings, type SyncSet, type Upstream } from '../core/protocol';
 import {
   ENTRY_FILE,
   HBA_FILE,
   renderEntry,
   renderHba,
+  renderSync,
   renderUpstream,
   SETTINGS_FILE,
+  SYNC_FILE,
   UPSTREAM_FILE,
   type Machine,
 } from '../core/settings';
@@ -71,6 +73,10 @@ export async function writeUpstream(
   machine: Machine,
 ): Promise<void> {
   await writeDurably(join(directory, UPSTREAM_FILE), renderUpstream(upstream, machine));
+}
+
+export async function writeSync(directory: string, sync: SyncSet | null): Promise<void> {
+  await writeDurably(join(directory, SYNC_FILE), renderSync(sync));
 }
 
 /** With this file the server starts as a standby (manual: "Standby Server Operation"). */

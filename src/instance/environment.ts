@@ -2,7 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatingError } from '../core/errors';
-import { INSTANCE_PORT, OPERATOR_PORT, OPERATOR_SERVICE, POSTGRES_PORT } from '../core/names';
+import {
+  INSTANCE_PORT,
+  OPERATOR_PORT,
+  OPERATOR_SERVICE,
+  PEER_PORT,
+  POSTGRES_PORT,
+} from '../core/names';
 
 export interface InstanceEnvironment {
   readonly cluster: string;
@@ -18,6 +24,10 @@ export interface InstanceEnvironment {
   readonly binDirectory: string;
   readonly postgresPort: number;
   readonly httpPort: number;
+  /** Where peers ask for promises. */
+  readonly peerPort: number;
+  /** Swarm's task of this container; null outside of Swarm. */
+  readonly taskId: string | null;
   /** Docker kills the container this long after SIGTERM. */
   readonly stopGraceMs: number;
   /** A start that takes longer is reported as a problem; it is never cut short. */
@@ -62,6 +72,8 @@ export function parseEnvironment(variables: NodeJS.ProcessEnv): InstanceEnvironm
     binDirectory: variables['PGSWARM_PG_BIN'] ?? '',
     postgresPort: number('PGSWARM_PG_PORT', POSTGRES_PORT),
     httpPort: number('PGSWARM_HTTP_PORT', INSTANCE_PORT),
+    peerPort: number('PGSWARM_PEER_PORT', PEER_PORT),
+    taskId: variables['PGSWARM_TASK'] ?? null,
     stopGraceMs: number('PGSWARM_STOP_GRACE_MS', STOP_GRACE_MS),
     startTimeoutMs: number('PGSWARM_START_TIMEOUT', START_TIMEOUT_MS),
     volumeProblem: variables['PGSWARM_VOLUME_PROBLEM'] ?? (isLocked ? null : UNLOCKED),

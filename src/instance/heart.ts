@@ -16,8 +16,8 @@ export interface HeartPorts {
   readonly log: Log;
   /** The present, newer than the report before. */
   report(): Report;
-  /** Answers how long until the next report. */
-  accept(answer: ControlAnswer): number;
+  /** The answer to a report that was begun at `sentAtMs`; returns how long until the next one. */
+  accept(answer: ControlAnswer, sentAtMs: number): number;
 }
 
 /** A watch that failed is set up again after this long, doubled each time. */
@@ -67,13 +67,14 @@ export class Heart {
   /** One report, answered or not; how long until the next. */
   async beat(): Promise<number> {
     const { control } = this.#ports;
-    this.#beatAtMs = performance.now();
+    const sentAtMs = performance.now();
+    this.#beatAtMs = sentAtMs;
     try {
       const answer = await control.beat(this.#ports.report());
       this.#noteContact(null);
       this.#digest = answer.digest;
       this.#answeredAtMs = performance.now();
-      return this.#ports.accept(answer);
+      return this.#ports.accept(answer, sentAtMs);
     } catch (error) {
       this.#noteContact(error);
       return HEARTBEAT_MS;

@@ -1,29 +1,21 @@
 /** Ties the parts together: assignments come in, actions follow, and what is seen is reported. */
 import { createActor, waitFor } from 'xstate';
-import { type ControlAnswer, type ControlPort } from '../adapters/control/client';
-import { type Log } from '../adapters/log';
-import { type Assignment, type Report, type VolumeReport } from '../core/protocol';
-import { type Machine } from '../core/settings';
-import { type InstanceEnvironment, type Secrets } from './environment';
+import { type ControlAnswer } from '../adapters/control/client';
+import { answerPromise, promisedUntil, promiseLeftMs } from '../core/promise';
+import {
+  type Assignment,
+  type PromiseAnswer,
+  type PromiseRequest,
+  type Report,
+} from '../core/protocol';
 import { Heart } from './heart';
 import { type Health } from './health-server';
 import { lifeMachine, type LifePorts } from './life-machine';
-import { LocalPostgres } from './local-postgres';
-import { LocalState, type Identity } from './local-state';
-import { isSuperseded, nextAction, type Action } from './next-action';
+import { LocalState } from './local-state';
+import { isSuperseded, nextAction, type Action, type LocalFacts } from './next-action';
 import { disobedience } from './obedience';
-import { perform } from './perform';
-import { dataDirectory } from './volume';
-
-export interface InstanceOptions {
-  readonly environment: InstanceEnvironment;
-  readonly identity: Identity;
-  readonly secrets: Secrets;
-  readonly machine: Machine;
-  readonly volume: VolumeReport;
-  readonly control: ControlPort;
-  readonly log: Log;
-}
+import { type InstanceOptions, type InstanceParts } from './ports';
+import { Tenure } from './tenure';
 
 /** At the end of the grace period Docker kills: the harder ways to stop must fit in before. */
 const ESCALATION_MS = 5000;
@@ -33,39 +25,54 @@ const FAST_MIN_MS = 1000;
 const URGENT_REPORT_MS = 200;
 const URGENT_POLL_MS = 5;
 
+/** A primary that is told to end waits this long for another server to take over. */
+const HANDOVER_MAX_MS = 15_000;
+
 export class Instance {
   readonly #options: InstanceOptions;
   readonly #state: LocalState;
-  readonly #postgres: LocalPostgres;
+  readonly #parts: InstanceParts;
+  readonly #tenure: Tenure;
   readonly #heart: Heart;
   readonly #life;
+  readonly #bootedAtMs = performance.now();
+  #promisedUntilMs: number | null = null;
+  #handover: NodeJS.Timeout | null = null;
   #pictured = '';
 
   constructor(options: InstanceOptions) {
     this.#options = options;
-    const { environment, identity, machine, log } = options;
-    this.#state = new LocalState(identity, options.volume, () => this.#changed());
-    this.#postgres = new LocalPostgres({
-      directory: dataDirectory(environment.dataVolume),
-      binDirectory: environment.binDirectory,
-      address: { socketDirectory: machine.socketDirectory, port: machine.port },
-      startTimeoutMs: environment.startTimeoutMs,
+    const { identity, log, taskId, volume, control, peers } = options;
+    this.#state = new LocalState({
+      identity,
+      taskId,
+      volume,
+      onChange: () => this.#changed(),
+      promiseLeftMs: () => this.#promiseLeftMs,
+    });
+    this.#parts = options.assemble(this.#state, () => this.#changed());
+    const { postgres, guard } = this.#parts;
+    this.#tenure = new Tenure({
+      identity,
+      postgres,
+      guard,
+      peers,
       log,
       onChange: () => this.#changed(),
     });
     this.#heart = new Heart({
       identity,
-      control: options.control,
+      control,
       log,
-      report: () => this.#state.report(this.#postgres.report),
-      accept: (answer) => this.#accept(answer),
+      report: () => this.#state.report(postgres.report),
+      accept: (answer, sentAtMs) => this.#accept(answer, sentAtMs),
     });
     this.#life = createActor(lifeMachine, { input: this.#lifePorts() });
   }
 
   /** Until `terminate` has been called and PostgreSQL has stopped. */
   async run(): Promise<void> {
-    if (this.#state.values.volume.kind === 'tagged') await this.#postgres.inspect();
+    if (this.#state.values.volume.kind === 'tagged') await this.#parts.postgres.inspect();
     this.#life.start();
     const beating = this.#heart.run();
     await waitFor(this.#life, ({ status }) => status === 'done', { timeout: Infinity });
@@ -73,48 +80,114 @@ export class Instance {
     await beating;
     // The last word, best effort: that PostgreSQL is stopped, and where its WAL ends.
     await this.#heart.beat();
+    this.#tenure.close();
     this.#options.control.close();
   }
 
-  /** To be called once or more often; once is enough. */
+  /**
+   * The container is to end. A primary with peers asks first to be relieved, so that a planned stop
+   * of its node costs no more than a switchover; told a second time, it stops at once.
+   */
   terminate(): void {
-    if (this.#life.getSnapshot().status === 'active') this.#life.send({ type: 'TERMINATE' });
+    if (this.#handover !== null || !this.#hasPeersToRelieveIt) {
+      this.#end();
+      return;
+    }
+    this.#options.log.info('Told to end while primary: asking to be relieved first');
+    this.#handover = setTimeout(() => this.#end(), HANDOVER_MAX_MS);
+    this.#state.set({ isLeaving: true });
+  }
+
+  /** A peer's question, answered and remembered in one turn of the event loop. */
+  promise(request: PromiseRequest): PromiseAnswer {
+    const { identity, log } = this.#options;
+    const assignment = this.#state.values.assignment;
+    const answer = answerPromise(request, {
+      ...identity,
+      term: assignment?.term ?? 0,
+      task: assignment?.task.kind ?? null,
+      rollCall: assignment?.rollCall ?? null,
+    });
+    log.info(answer.promised ? 'Promised the primary to wait' : 'No promise given', {
+      from: request.from,
+      ...answer,
+    });
+    if (answer.promised) {
+      this.#promisedUntilMs = promisedUntil(
+        this.#promisedUntilMs,
+        performance.now(),
+        request.forMs,
+      );
+    }
+    return answer;
   }
 
   health(): Health {
     return {
-      report: this.#state.picture(this.#postgres.report),
+      report: this.#state.picture(this.#parts.postgres.report),
       task: this.#state.values.assignment?.task ?? null,
       contactAgeMs: this.#heart.contactAgeMs,
       heartAgeMs: this.#heart.ageMs,
     };
   }
 
-  #accept({ assignment }: ControlAnswer): number {
+  #accept(answer: ControlAnswer, sentAtMs: number): number {
     const { log, identity } = this.#options;
+    const { assignment } = answer;
     const before = this.#state.values.assignment;
     const because = disobedience(assignment, before, identity);
     if (because !== null) {
       log.warn('Assignment ignored', { because });
       return assignment.reportEveryMs;
     }
-    const { task, term, leaderEpoch, reportEveryMs } = assignment;
-    this.#postgres.pollEveryMs = reportEveryMs < URGENT_REPORT_MS ? URGENT_POLL_MS : reportEveryMs;
-    this.#state.assign(assignment);
+    const { task, term, leaderEpoch, reportEveryMs, rollCall } = assignment;
+    const pollEveryMs = reportEveryMs < URGENT_REPORT_MS ? URGENT_POLL_MS : reportEveryMs;
+    this.#parts.postgres.pollEveryMs = pollEveryMs;
+    this.#state.assign(assignment, answer.positions);
+    this.#tenure.answered(answer, sentAtMs);
+    if (rollCall !== (before?.rollCall ?? null)) void this.#answerRollCall(rollCall);
     if (before !== null && isSameWork(before, assignment)) return reportEveryMs;
     log.info('Assignment', { term, leaderEpoch, task });
-    this.#life.send({ type: 'ASSIGNED' });
+    if (this.#handover !== null && task.kind !== 'primary' && task.kind !== 'stop') this.#end();
+    else if (this.#isAlive) this.#life.send({ type: 'ASSIGNED' });
     this.#changed();
     return reportEveryMs;
   }
 
+  /** Looks anew; what is reported with the id was seen after it was asked for. */
+  async #answerRollCall(rollCall: string | null): Promise<void> {
+    if (rollCall !== null) await this.#parts.postgres.observe();
+    if (this.#state.values.assignment?.rollCall === rollCall) this.#state.set({ rollCall });
+  }
+
+  get #promiseLeftMs(): number | null {
+    const ttlMs = this.#state.values.assignment?.ttlMs ?? 0;
+    return promiseLeftMs(this.#promisedUntilMs, this.#bootedAtMs, ttlMs, performance.now());
+  }
+
+  get #hasPeersToRelieveIt(): boolean {
+    const task = this.#state.values.assignment?.task;
+    const isPrimary = task?.kind === 'primary' && this.#parts.postgres.report.state === 'primary';
+    return isPrimary && (task.contract?.peers.length ?? 0) > 0;
+  }
+
+  get #isAlive(): boolean {
+    return this.#life.getSnapshot().status === 'active';
+  }
+
+  #end(): void {
+    if (this.#handover !== null) clearTimeout(this.#handover);
+    if (this.#isAlive) this.#life.send({ type: 'TERMINATE' });
+  }
+
   /** Something may be different: look again, and report it when it is of note. */
   #changed(): void {
-    const picture = this.#noteworthy(this.#state.picture(this.#postgres.report));
+    this.#tenure.refresh();
+    const picture = this.#noteworthy(this.#state.picture(this.#parts.postgres.report));
     const isDifferent = picture !== this.#pictured;
     this.#pictured = picture;
     if (isDifferent) this.#heart.beatNow();
-    if (this.#life.getSnapshot().status === 'active') this.#life.send({ type: 'LOOK' });
+    if (this.#isAlive) this.#life.send({ type: 'LOOK' });
   }
 
   /** Positions move all the time; they are of note only while a change of role waits for them. */
@@ -122,8 +195,11 @@ export class Instance {
     const { postgres } = picture;
     const isUrgent = (this.#state.values.assignment?.reportEveryMs ?? Infinity) < URGENT_REPORT_MS;
     const positions: readonly string[] = isUrgent
-      ? ['lsn', 'sentLsn']
-      : ['lsn', 'sentLsn', 'flushedLsn', 'replayedLsn', 'receivedLsn'];
+      ? ['lsn', 'sentLsn', 'upstreamLsn', 'promiseLeftMs']
+      : [
+          ...['lsn', 'sentLsn', 'flushedLsn', 'replayedLsn', 'receivedLsn'],
+          ...['upstreamLsn', 'promiseLeftMs'],
+        ];
     const hide = (name: string, value: unknown): unknown =>
       positions.includes(name) ? undefined : value;
     return JSON.stringify({ ...picture, postgres }, hide);
@@ -131,7 +207,7 @@ export class Instance {
 
   #lifePorts(): LifePorts {
     return {
-      decide: (heldBack) => nextAction(this.#state.facts(this.#postgres), heldBack),
+      decide: (heldBack) => nextAction(this.#facts(), heldBack),
       isSuperseded: (action) => {
         const task = this.#state.values.assignment?.task;
         return task !== undefined && isSuperseded(action, task);
@@ -143,16 +219,23 @@ export class Instance {
     };
   }
 
+  #facts(): LocalFacts {
+    const { mayBegin } = this.#tenure;
+    const isPromised = this.#promisedUntilMs !== null && this.#promiseLeftMs !== null;
+    // Where no lease is needed nobody has ever asked for a promise, and a start is no obstacle.
+    const needsLease = this.#tenure.leftMs !== null;
+    const mayPromote = mayBegin && (needsLease ? this.#promiseLeftMs === null : !isPromised);
+    return this.#state.facts(this.#parts.postgres, { mayBegin, mayPromote });
+  }
+
   async #perform(action: Action, signal: AbortSignal): Promise<void> {
-    const { log, environment, secrets, machine } = this.#options;
+    const { log } = this.#options;
     const beganAtMs = performance.now();
     const fields = { action: action.kind };
     const durationMs = (): number => Math.round(performance.now() - beganAtMs);
     log.info('Action begins', fields);
     try {
-      const postgres = this.#postgres;
-      const state = this.#state;
-      await perform({ environment, secrets, machine, postgres, state }, action, signal);
+      await this.#parts.perform(action, signal);
       log.info('Action done', { ...fields, durationMs: durationMs() });
     } catch (error) {
       const isAborted = signal.aborted;
@@ -167,8 +250,8 @@ export class Instance {
   }
 
   async #stopForGood(): Promise<void> {
-    const { stopGraceMs } = this.#options.environment;
-    await this.#postgres.stop({
+    const { stopGraceMs } = this.#options;
+    await this.#parts.postgres.stop({
       fastMs: Math.max(stopGraceMs - ESCALATION_MS, FAST_MIN_MS),
       immediateMs: IMMEDIATE_MS,
     });

@@ -10,7 +10,7 @@ import { type LogEntry } from '../adapters/postgres/log-line';
 import { type RareFacts } from '../adapters/postgres/observe';
 import { Postmaster, type Exit } from '../adapters/postgres/postmaster';
 import { killProcessesIn } from '../adapters/postgres/processes';
-import { IS_STANDBY, PROMOTE } from '../adapters/postgres/sql';
+import { IS_STANDBY, PROMOTE, SETTING } from '../adapters/postgres/sql';
 import { type Log } from '../adapters/log';
 import { messageOf, OperatingError } from '../core/errors';
 import { type PostgresReport, type Problem } from '../core/protocol';
@@ -44,6 +44,7 @@ const PROMOTE_POLL_MS = 2;
 /** Promotion replays what was received first. */
 const PROMOTE_MAX_MS = 60_000;
 const PROMOTE_QUERY_MAX_MS = 5000;
+const SETTING_MAX_MS = 2000;
 const CRASHES_KEPT = 20;
 
 export class LocalPostgres {
@@ -185,6 +186,23 @@ export class LocalPostgres {
   async reload(): Promise<void> {
     await this.#postmaster?.reload();
     this.#observer.expectReload();
+  }
+
+  /** After a reload: returns when new statements see the setting's value. */
+  async untilSetting(name: string, value: string): Promise<void> {
+    const deadlineMs = performance.now() + SETTING_MAX_MS;
+    for (;;) {
+      const [row] = await this.connection.query<{ value: string }>(SETTING, {
+        values: [name],
+        timeoutMs: PROMOTE_QUERY_MAX_MS,
+      });
+      if (row?.value === value) return;
+      if (performance.now() > deadlineMs) {
+        const message = `${name} is still '${row?.value ?? ''}' after a reload, expected '${value}'`;
+        throw new OperatingError('transient', 'SettingNotInForce', message);
+      }
+      await sleep(PROMOTE_POLL_MS);
+    }
   }
 
   /** Observes everything at once. */

@@ -1,6 +1,7 @@
 /** What this instance knows of itself, beside what PostgreSQL says; and the report made of both. */
 import {
   type Assignment,
+  type Divergence,
   type InstanceSettings,
   type PostgresReport,
   type Problem,
@@ -8,8 +9,10 @@ import {
   type Upstream,
   type VolumeReport,
 } from '../core/protocol';
+import { type Lsn } from '../core/lsn';
 import { type RareFacts } from '../adapters/postgres/observe';
-import { type LocalFacts } from './next-action';
+import { type LocalFacts, type Permission } from './next-action';
+import { contractOf } from './tenure';
 
 export interface Identity {
   readonly cluster: string;
@@ -26,6 +29,8 @@ export interface SeenOfPostgres {
 
 interface Values {
   readonly assignment: Assignment | null;
+  /** How far each standby's WAL is on disk, by the leader's knowledge. */
+  readonly positions: Readonly<Record<string, Lsn>>;
   readonly volume: VolumeReport;
   /** The upstream written by this boot. */
   readonly upstream: Upstream | null;
@@ -34,26 +39,46 @@ interface Values {
   /** The settings for which the roles were looked at since the server became primary. */
   readonly rolesEnsured: InstanceSettings | null;
   readonly checkpointedFor: string | null;
+  readonly restartedFor: string | null;
+  /** The roll call for which the server has been looked at anew. */
+  readonly rollCall: string | null;
+  /** The set that the running server has been told, as its setting's text. */
+  readonly syncApplied: string | null;
+  readonly isLeaving: boolean;
+  readonly divergence: Divergence | null;
   readonly busy: string | null;
   readonly problem: Problem | null;
 }
 
+export interface LocalStateOptions {
+  readonly identity: Identity;
+  readonly taskId: string | null;
+  readonly volume: VolumeReport;
+  readonly onChange: () => void;
+  /** How long this instance will not be promoted yet; null when it may be. */
+  readonly promiseLeftMs: () => number | null;
+}
+
 export class LocalState {
-  readonly #identity: Identity;
-  readonly #onChange: () => void;
+  readonly #options: LocalStateOptions;
   #sequence = 0;
   #values: Values;
 
-  constructor(identity: Identity, volume: VolumeReport, onChange: () => void) {
-    this.#identity = identity;
-    this.#onChange = onChange;
+  constructor(options: LocalStateOptions) {
+    this.#options = options;
     this.#values = {
       assignment: null,
-      volume,
+      positions: {},
+      volume: options.volume,
       upstream: null,
       settingsApplied: null,
       rolesEnsured: null,
       checkpointedFor: null,
+      restartedFor: null,
+      rollCall: null,
+      syncApplied: null,
+      isLeaving: false,
+      divergence: null,
       busy: null,
       problem: null,
     };
@@ -63,19 +88,19 @@ export class LocalState {
     return this.#values;
   }
 
-  set(changes: Partial<Omit<Values, 'assignment'>>): void {
+  set(changes: Partial<Omit<Values, 'assignment' | 'positions'>>): void {
     const before = JSON.stringify(this.#values);
     this.#values = { ...this.#values, ...changes };
-    if (JSON.stringify(this.#values) !== before) this.#onChange();
+    if (JSON.stringify(this.#values) !== before) this.#options.onChange();
   }
 
   /** Without notice: who calls this says himself that there is a new assignment. */
-  assign(assignment: Assignment): void {
-    this.#values = { ...this.#values, assignment };
+  assign(assignment: Assignment, positions: Readonly<Record<string, Lsn>>): void {
+    this.#values = { ...this.#values, assignment, positions };
   }
 
   /** What `nextAction` looks at. */
-  facts({ report, rare, streamProblem }: SeenOfPostgres): LocalFacts {
+  facts({ report, rare, streamProblem }: SeenOfPostgres, tenure: Permission): LocalFacts {
     const { assignment, volume, upstream, checkpointedFor } = this.#values;
     const isSame = (applied: InstanceSettings | null): boolean =>
       JSON.stringify(applied) === JSON.stringify(assignment?.settings ?? null);
@@ -89,12 +114,17 @@ export class LocalState {
       slots: rare?.slots ?? null,
       checkpointedFor,
       streamProblem,
+      ...tenure,
+      syncApplied: this.#values.syncApplied,
+      restartedFor: this.#values.restartedFor,
+      positions: this.#values.positions,
     };
   }
 
   /** The present, without a sequence number. */
   picture(postgres: PostgresReport): Omit<Report, 'sequence'> {
-    const { assignment, volume, busy, problem, checkpointedFor } = this.#values;
+    const { assignment, volume, busy, problem, checkpointedFor, rollCall } = this.#values;
+    const { restartedFor, isLeaving, divergence } = this.#values;
     const obeys =
       assignment === null
         ? null
@@ -102,22 +132,22 @@ export class LocalState {
             leaderEpoch: assignment.leaderEpoch,
             term: assignment.term,
             task: assignment.task.kind,
-            contract: assignment.task.kind === 'primary' ? assignment.task.contract : null,
-            rollCall: null,
+            contract: contractOf(assignment),
+            rollCall,
           };
     return {
-      ...this.#identity,
+      ...this.#options.identity,
       obeys,
       volume,
       postgres,
       busy,
       problem,
       checkpointedFor,
-      taskId: null,
-      promiseLeftMs: null,
-      isLeaving: false,
-      restartedFor: null,
-      divergence: null,
+      taskId: this.#options.taskId,
+      promiseLeftMs: this.#options.promiseLeftMs(),
+      isLeaving,
+      restartedFor,
+      divergence,
     };
   }
 

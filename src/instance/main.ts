@@ -2,13 +2,25 @@
 import { randomUUID } from 'node:crypto';
 import { access, constants } from 'node:fs/promises';
 import { ControlClient } from '../adapters/control/client';
-import { createLog } from '../adapters/log';
+import { PeerClient } from '../adapters/control/peer-client';
+import { createPeerServer } from '../adapters/control/peer-server';
+import { createLog, type Log } from '../adapters/log';
 import { type VolumeReport } from '../core/protocol';
-import { parseEnvironment, readSecrets, type InstanceEnvironment } from './environment';
+import { type Machine } from '../core/settings';
+import {
+  parseEnvironment,
+  readSecrets,
+  type InstanceEnvironment,
+  type Secrets,
+} from './environment';
+import { startGuard } from './guard';
 import { serveHealth } from './health-server';
 import { Instance } from './instance';
-import { prepareMachine } from './perform';
-import { openVolume, readVolume } from './volume';
+import { LocalPostgres } from './local-postgres';
+import { type LocalState } from './local-state';
+import { perform, prepareMachine } from './perform';
+import { type InstanceParts } from './ports';
+import { dataDirectory, openVolume, readVolume } from './volume';
 
 /** Runs until SIGTERM or SIGINT, and then until PostgreSQL has stopped; the process's exit code. */
 export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number> {
@@ -19,20 +31,29 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
   const machine = await prepareMachine(environment, secrets);
   const volume = await volumeOf(environment);
   log.info('Instance manager started', { volume: volume.kind, postgres: machine.majorVersion });
+  const peers = new PeerClient({ cluster, key: secrets.control, port: environment.peerPort });
   const instance = new Instance({
-    environment,
-    secrets,
-    machine,
-    volume,
     identity: { cluster, server, bootId: randomUUID() },
+    taskId: environment.taskId,
+    volume,
+    stopGraceMs: environment.stopGraceMs,
     control: new ControlClient({
       cluster,
       key: secrets.control,
       operators: environment.operators,
       operatorPort: environment.operatorPort,
     }),
+    peers,
+    log,
+    assemble: (state, onChange) =>
+      assemble({ environment, secrets, machine, log }, state, onChange),
+  });
+  const peerServer = createPeerServer({
+    keyOf: (name) => (name === cluster ? secrets.control : null),
+    onPromise: (request) => instance.promise(request),
     log,
   });
+  peerServer.listen(environment.peerPort);
   const health = await serveHealth(environment.httpPort, () => instance.health());
   const terminate = (signal: NodeJS.Signals): void => {
     log.info('Told to end: stopping PostgreSQL', { signal });
@@ -48,10 +69,45 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
   await instance.run();
   if (mending !== null) clearInterval(mending);
   process.off('SIGTERM', terminate).off('SIGINT', terminate);
-  health.closeAllConnections();
-  health.close();
+  for (const server of [health, peerServer]) {
+    server.closeAllConnections();
+    server.close();
+  }
+  peers.close();
   log.info('Instance manager ended');
   return 0;
+}
+
+interface Surroundings {
+  readonly environment: InstanceEnvironment;
+  readonly secrets: Secrets;
+  readonly machine: Machine;
+  readonly log: Log;
+}
+
+/** PostgreSQL, its guard, and the hands that act on both. */
+function assemble(
+  { environment, secrets, machine, log }: Surroundings,
+  state: LocalState,
+  onChange: () => void,
+): InstanceParts {
+  const directory = dataDirectory(environment.dataVolume);
+  const { binDirectory, startTimeoutMs } = environment;
+  const address = { socketDirectory: machine.socketDirectory, port: machine.port };
+  const postgres = new LocalPostgres({
+    directory,
+    binDirectory,
+    address,
+    startTimeoutMs,
+    log,
+    onChange,
+  });
+  return {
+    postgres,
+    guard: startGuard({ directory, log, onEnd: onChange }),
+    perform: async (action, signal) =>
+      await perform({ environment, secrets, machine, postgres, state }, action, signal),
+  };
 }
 
 /** A volume that is refused is looked at again this often: a person may be mending it. */

@@ -7,11 +7,14 @@
  * when it is told its role; a data directory with `standby.signal` becomes primary only by a
  * promotion, which begins a new timeline.
  */
-import { slotChanges } from '../adapters/postgres/slots';
+import { slotChanges, slotsBehind } from '../adapters/postgres/slots';
 import { type SlotSeen } from '../adapters/postgres/observe';
+import { type Lsn } from '../core/lsn';
+import { renderSyncNames } from '../core/settings';
 import {
   type PostgresReport,
   type Problem,
+  type SyncSet,
   type Task,
   type Upstream,
   type VolumeReport,
@@ -30,9 +33,21 @@ export type Action =
   | { readonly kind: 'reconfigure' }
   | { readonly kind: 'ensure-roles' }
   | { readonly kind: 'ensure-slots'; readonly slots: readonly string[] }
+  /** Slots that are mirrored here let WAL go that their standby has long had. */
+  | { readonly kind: 'advance-slots'; readonly to: Readonly<Record<string, Lsn>> }
+  | { readonly kind: 'set-sync'; readonly sync: SyncSet | null }
+  | { readonly kind: 'restart'; readonly requestId: string }
   | { readonly kind: 'checkpoint'; readonly changeId: string };
 
-export interface LocalFacts {
+/** What the tenure allows. */
+export interface Permission {
+  /** PostgreSQL may be started as primary: there is a lease with room in it, or none is needed. */
+  readonly mayBegin: boolean;
+  /** It may be promoted: moreover, no promise to another primary is running. */
+  readonly mayPromote: boolean;
+}
+
+export interface LocalFacts extends Permission {
   /** null until the first assignment of this boot. */
   readonly task: Task | null;
   readonly volume: VolumeReport;
@@ -46,6 +61,10 @@ export interface LocalFacts {
   /** null until seen. */
   readonly slots: readonly SlotSeen[] | null;
   readonly checkpointedFor: string | null;
+  /** `synchronous_standby_names` that the running server was told by this boot; null when unknown. */
+  readonly syncApplied: string | null;
+  readonly restartedFor: string | null;
+  readonly positions: Readonly<Record<string, Lsn>>;
   /** Why a standby has not been streaming for a while. */
   readonly streamProblem: Problem | null;
 }
@@ -122,7 +141,7 @@ function actionsWanted(facts: LocalFacts): readonly Action[] {
     case 'primary':
       return asPrimary(facts, task);
     case 'standby':
-      return asStandby(facts, task.upstream);
+      return asStandby(facts, task);
     case 'stop':
       return isRunning(facts.postgres) ? [{ kind: 'stop' }] : [];
   }
@@ -138,14 +157,17 @@ function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>):
   const { postgres } = facts;
   switch (postgres.state) {
     case 'stopped':
-      return postgres.standbySignal
-        ? [{ kind: 'start-standby', upstream: null }]
-        : [{ kind: 'start-primary' }];
+      if (postgres.standbySignal) return [{ kind: 'start-standby', upstream: null }];
+      return facts.mayBegin ? [{ kind: 'start-primary' }] : [];
     case 'standby':
-      return [{ kind: 'promote' }];
+      if (!facts.mayPromote) return [];
+      // The first commit after the promotion waits for the right standbys already.
+      return [...sync(facts, task.sync), { kind: 'promote' }];
     case 'primary':
       return [
+        ...sync(facts, task.sync),
         ...checkpoint(facts, task.checkpointFor),
+        ...restart(facts, task.restartFor),
         ...(facts.hasRoles ? [] : [{ kind: 'ensure-roles' } as const]),
         ...slots(facts, task.slots),
         ...settings(facts),
@@ -157,20 +179,42 @@ function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>):
   }
 }
 
-function asStandby(facts: LocalFacts, upstream: Upstream): readonly Action[] {
+function asStandby(facts: LocalFacts, task: Extract<Task, { kind: 'standby' }>): readonly Action[] {
+  const { upstream } = task;
   switch (facts.postgres.state) {
     case 'stopped':
       return [{ kind: 'start-standby', upstream }];
     case 'primary':
       return [{ kind: 'stop' }];
     case 'standby':
-      return [...following(facts, upstream), ...settings(facts), ...slots(facts, [])];
+      return [
+        ...following(facts, upstream),
+        ...sync(facts, task.sync),
+        ...settings(facts),
+        ...slots(facts, task.slots),
+        ...advance(facts),
+        ...restart(facts, task.restartFor),
+      ];
     case 'starting':
       return following(facts, upstream);
     case 'stopping':
     case 'unknown':
       return [];
   }
+}
+
+function sync({ syncApplied }: LocalFacts, wanted: SyncSet | null): readonly Action[] {
+  return syncApplied === renderSyncNames(wanted) ? [] : [{ kind: 'set-sync', sync: wanted }];
+}
+
+function restart({ restartedFor }: LocalFacts, requestId: string | null): readonly Action[] {
+  return requestId === null || requestId === restartedFor ? [] : [{ kind: 'restart', requestId }];
+}
+
+function advance({ slots: seen, positions, postgres }: LocalFacts): readonly Action[] {
+  if (seen === null || postgres.state !== 'standby') return [];
+  const to = slotsBehind(seen, positions, postgres.replayedLsn);
+  return Object.keys(to).length === 0 ? [] : [{ kind: 'advance-slots', to }];
 }
 
 function checkpoint({ checkpointedFor }: LocalFacts, changeId: string | null): readonly Action[] {

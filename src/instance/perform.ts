@@ -13,19 +13,20 @@ import {
   type FillOptions,
 } from '../adapters/postgres/new-data-directory';
 import { ensureRoles } from '../adapters/postgres/roles';
-import { ensureSlots } from '../adapters/postgres/slots';
+import { advanceSlots, ensureSlots } from '../adapters/postgres/slots';
 import { CHECKPOINT } from '../adapters/postgres/sql';
 import { prepareUpstream } from '../adapters/postgres/upstream-check';
 import { OperatingError } from '../core/errors';
 import { REPLICATION_ROLE } from '../core/names';
 import { type InstanceSettings, type Upstream } from '../core/protocol';
-import { renderSettings, type Machine } from '../core/settings';
+import { renderSettings, renderSyncNames, type Machine } from '../core/settings';
 import {
   hasSettings,
   restoreHba,
   writeHba,
   writeSettings,
   writeStandbySignal,
+  writeSync,
   writeUpstream,
 } from './data-directory';
 import { type InstanceEnvironment, type Secrets } from './environment';
@@ -69,6 +70,15 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   'ensure-slots': async ({ postgres }, { slots }) => {
     await ensureSlots(postgres.connection, slots, postgres.rare?.slots ?? []);
     await postgres.observe();
+  },
+  'advance-slots': async ({ postgres }, { to }) => {
+    await advanceSlots(postgres.connection, to);
+    await postgres.observe();
+  },
+  'set-sync': setSync,
+  restart: async ({ postgres, state }, { requestId }) => {
+    await postgres.stop(STOP_LIMITS);
+    state.set({ restartedFor: requestId });
   },
   checkpoint,
 };
@@ -162,7 +172,12 @@ async function startStandby(
 async function start(performer: Performer, signal: AbortSignal): Promise<void> {
   const { environment, postgres, state } = performer;
   const starting = async (): Promise<void> => await postgres.start(signal);
-  state.set({ rolesEnsured: null, settingsApplied: null });
+  const { task } = state.values.assignment ?? {};
+  const sync = task?.kind === 'primary' || task?.kind === 'standby' ? task.sync : null;
+  // A set that is not known any more stays in force until a leader says better.
+  if (task !== undefined) await writeSync(dataDirectory(environment.dataVolume), sync);
+  const syncApplied = task === undefined ? null : renderSyncNames(sync);
+  state.set({ rolesEnsured: null, settingsApplied: null, syncApplied });
   try {
     await (state.values.assignment === null ? starting() : configure(performer, starting));
   } catch (error) {
@@ -176,6 +191,17 @@ async function hasFormerSettings(error: unknown, directory: string): Promise<boo
   if (!(error instanceof OperatingError)) return false;
   if (error.code === 'HbaRefused') return await restoreHba(directory);
   return error.code === 'ParameterRefused' && (await hasSettings(directory));
+}
+
+/** In force when this returns: a promotion that follows finds it so (manual: "pg_reload_conf"). */
+async function setSync(
+  { environment, postgres, state }: Performer,
+  { sync }: Extract<Action, { kind: 'set-sync' }>,
+): Promise<void> {
+  await writeSync(dataDirectory(environment.dataVolume), sync);
+  await postgres.reload();
+  await postgres.untilSetting('synchronous_standby_names', renderSyncNames(sync));
+  state.set({ syncApplied: renderSyncNames(sync) });
 }
 
 async function reconfigure(performer: Performer): Promise<void> {

@@ -77,6 +77,11 @@ const facts = (changes: Partial<LocalFacts>): LocalFacts => ({
   upstream: UPSTREAM,
   hasSettings: true,
   hasRoles: true,
+  mayBegin: true,
+  mayPromote: true,
+  syncApplied: '',
+  restartedFor: null,
+  positions: {},
   slots: [],
   checkpointedFor: null,
   streamProblem: null,
@@ -224,7 +229,7 @@ const rows: readonly Row[] = [
     facts: {
       task: primary(),
       postgres: runsPrimary,
-      slots: [{ name: 'pgswarm_pg9', active: true, lost: false }],
+      slots: [{ name: 'pgswarm_pg9', active: true, lost: false, restartLsn: null }],
     },
   },
   {
@@ -232,7 +237,7 @@ const rows: readonly Row[] = [
     facts: {
       task: primary(),
       postgres: runsPrimary,
-      slots: [{ name: 'pgswarm_pg9', active: false, lost: false }],
+      slots: [{ name: 'pgswarm_pg9', active: false, lost: false, restartLsn: null }],
     },
     action: { kind: 'ensure-slots', slots: [] },
   },
@@ -241,7 +246,7 @@ const rows: readonly Row[] = [
     facts: {
       task: primary({ slots: ['pgswarm_pg2'] }),
       postgres: runsPrimary,
-      slots: [{ name: 'pgswarm_pg2', active: false, lost: true }],
+      slots: [{ name: 'pgswarm_pg2', active: false, lost: true, restartLsn: null }],
     },
     action: { kind: 'ensure-slots', slots: ['pgswarm_pg2'] },
   },
@@ -288,7 +293,7 @@ const rows: readonly Row[] = [
     facts: {
       task: standby,
       postgres: runsStandby,
-      slots: [{ name: 'pgswarm_pg2', active: false, lost: false }],
+      slots: [{ name: 'pgswarm_pg2', active: false, lost: false, restartLsn: null }],
     },
     action: { kind: 'ensure-slots', slots: [] },
   },

@@ -8,7 +8,7 @@ import { OperatingError, messageOf } from '../../core/errors';
 import {
   HEARTBEAT_TIMEOUT_MS,
   WATCH_TIMEOUT_MS,
-  type Assignment,
+  type HeartbeatAnswer,
   type NotLeader,
   type Report,
 } from '../../core/protocol';
@@ -20,9 +20,8 @@ import {
 } from './operator-directory';
 import { SignedExchange, type Question, type SignedAnswer } from './signed-exchange';
 
-export interface ControlAnswer {
-  readonly assignment: Assignment;
-  /** Names this very text to the leader; it tells when the assignment has become another. */
+export interface ControlAnswer extends HeartbeatAnswer {
+  /** Names this very assignment to the leader; it tells when the assignment has become another. */
   readonly digest: string;
 }
 
@@ -76,8 +75,9 @@ export class ControlClient implements ControlPort {
       body: JSON.stringify(report),
       timeoutMs: this.#options.beatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
     });
-    const digest = createHash('sha256').update(body).digest('hex');
-    return { assignment: JSON.parse(body) as Assignment, digest };
+    const answer = JSON.parse(body) as HeartbeatAnswer;
+    const text = JSON.stringify(answer.assignment);
+    return { ...answer, digest: createHash('sha256').update(text).digest('hex') };
   }
 
   async watch(question: WatchQuestion, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 /** What the running server says of itself. */
 import { type PrimaryReport, type StandbyReport, type StreamingStandby } from '../../core/protocol';
+import { type Lsn } from '../../core/lsn';
 import { type LocalConnection } from './local-connection';
 import { OBSERVE, OBSERVE_RARELY } from './sql';
 
@@ -19,6 +20,8 @@ export interface SlotSeen {
   readonly active: boolean;
   /** Its WAL was removed (`max_slot_wal_keep_size`): it is of no use any more. */
   readonly lost: boolean;
+  /** Oldest WAL that it keeps; null when it keeps none. */
+  readonly restartLsn: Lsn | null;
 }
 
 interface ObservedRow {

@@ -41,7 +41,8 @@ select
   (select coalesce(json_agg(name order by name), '[]') from pg_settings where pending_restart)
     as pending_restart,
   (select coalesce(json_agg(json_build_object(
-       'name', slot_name, 'active', active, 'lost', wal_status = 'lost') order by slot_name), '[]')
+       'name', slot_name, 'active', active, 'lost', coalesce(wal_status = 'lost', false),
+       'restartLsn', restart_lsn) order by slot_name), '[]')
      from pg_replication_slots
     where slot_type = 'physical' and not temporary and starts_with(slot_name, 'pgswarm_')) as slots`;
 
@@ -49,6 +50,7 @@ export const IS_STANDBY = 'select pg_is_in_recovery() as is_standby';
 /** Without waiting: the wait of pg_promote polls every 100 ms. */
 export const PROMOTE = 'select pg_promote(false)';
 export const CHECKPOINT = 'checkpoint';
+export const SETTING = 'select current_setting($1) as value';
 
 /** The files as they are now, not as they were read; the view reads them again. */
 export const HBA_ERRORS = `
@@ -61,6 +63,10 @@ select pg_create_physical_replication_slot($1, true)
  where not exists (select from pg_replication_slots where slot_name = $1)`;
 export const DROP_SLOT = `
 select pg_drop_replication_slot(slot_name)
+  from pg_replication_slots where slot_name = $1 and not active`;
+
+export const ADVANCE_SLOT = `
+select pg_replication_slot_advance(slot_name, $2::pg_lsn)
   from pg_replication_slots where slot_name = $1 and not active`;
 
 export const ROLE = `

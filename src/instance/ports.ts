@@ -1,0 +1,54 @@
+/** What the instance manager needs of the world: composed by `main`, replaced in the simulation. */
+import { type Log } from '../adapters/log';
+import { type ControlPort } from '../adapters/control/client';
+import { type PromiseRequest, type VolumeReport } from '../core/protocol';
+import { type LocalPostgres } from './local-postgres';
+import { type Identity, type LocalState } from './local-state';
+import { type Guard } from './guard';
+import { type Action } from './next-action';
+
+/** The PostgreSQL on this server, as far as the instance looks at it and ends it. */
+export type PostgresPort = Pick<
+  LocalPostgres,
+  | 'report'
+  | 'rare'
+  | 'streamProblem'
+  | 'mayWrite'
+  | 'pollEveryMs'
+  | 'inspect'
+  | 'observe'
+  | 'stop'
+  | 'fence'
+>;
+
+/** The other instances, asked for promises when no leader answers. */
+export interface PeersPort {
+  askPeers(
+    request: Omit<PromiseRequest, 'to'>,
+    peers: readonly string[],
+  ): Promise<{
+    readonly promisedByAll: boolean;
+    readonly refusals: readonly { readonly peer: string; readonly because: string }[];
+  }>;
+}
+
+/** The parts that act on this machine. */
+export interface InstanceParts {
+  readonly postgres: PostgresPort;
+  readonly guard: Guard;
+  /** Does one action; rejects with an AbortError when `signal` struck before it was done. */
+  readonly perform: (action: Action, signal: AbortSignal) => Promise<void>;
+}
+
+export interface InstanceOptions {
+  readonly identity: Identity;
+  /** Swarm's task of this container; null outside of Swarm. */
+  readonly taskId: string | null;
+  readonly volume: VolumeReport;
+  readonly stopGraceMs: number;
+  readonly control: ControlPort;
+  readonly peers: PeersPort;
+  readonly log: Log;
+  /** `onChange` is to be called whenever a part may show something different. */
+  readonly assemble: (state: LocalState, onChange: () => void) => InstanceParts;
+}
