@@ -4,7 +4,8 @@
  */
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { OperatorDirectory, type Resolve } from '../../src/adapters/control/operator-directory';
+import { type Resolve } from '../../src/adapters/control/name-server';
+import { OperatorDirectory } from '../../src/adapters/control/operator-directory';
 
 describe('the directory of operators', () => {
   const sandbox = sinon.createSandbox();

@@ -1,4 +1,4 @@
-/** The little that the operator's two servers share: bodies with a bound, answers in JSON. */
+/** The little that all our servers share: bodies with a bound, answers in JSON. */
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { messageOf, OperatingError, type ErrorKind } from '../../core/errors';
 
@@ -27,12 +27,11 @@ const STATUS_OF: Readonly<Record<ErrorKind, number>> = {
 };
 
 /** What went wrong, for the one who asked; an error of our own is for the log only. */
-export function answerOfError(error: unknown): Answer {
+export function answerOfError(error: unknown, who = 'operator'): Answer {
   if (error instanceof OperatingError) {
     return refusalOf(STATUS_OF[error.kind], error.code, error.message);
   }
-  const message = 'The operator has made a mistake; its log says more.';
-  return refusalOf(500, 'InternalError', message);
+  return refusalOf(500, 'InternalError', `The ${who} has made a mistake; its log says more.`);
 }
 
 export async function readBody(request: IncomingMessage): Promise<string> {

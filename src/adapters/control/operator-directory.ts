@@ -1,14 +1,12 @@
 /** Where the operators are. Every one of them is asked for; which of them leads is theirs to say. */
-import { lookup, Resolver } from 'node:dns/promises';
+import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { askNameServer, type Resolve } from './name-server';
 
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
 }
-
-/** Addresses of a host name; an empty list when nothing is found. */
-export type Resolve = (host: string) => Promise<readonly string[]>;
 
 /** Names are looked up again after this long: operators come and go with their nodes. */
 const FRESH_MS = 3000;
@@ -54,14 +52,9 @@ export class OperatorDirectory {
   }
 }
 
-/**
- * Asks the name server itself. The system's resolver (`lookup`) occupies a thread while it waits,
- * and with several names that hang no file could be read; it is for /etc/hosts only. A new resolver
- * each time: one that lived long was seen never to answer again.
- */
+/** The system's resolver, which occupies a thread while it waits, is for /etc/hosts only. */
 async function resolveName(host: string): Promise<readonly string[]> {
-  const resolver = new Resolver({ timeout: RESOLVE_TIMEOUT_MS, tries: 1 });
-  return resolver.resolve4(host).catch(async () => {
+  return askNameServer(host, RESOLVE_TIMEOUT_MS).catch(async () => {
     const found = await lookup(host, { all: true, family: 4 }).catch(() => []);
     return found.map(({ address }) => address);
   });

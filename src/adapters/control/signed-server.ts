@@ -1,0 +1,104 @@
+/**
+ * A server of signed questions over HTTP: the operators' on the control network, and the one that
+ * every instance has for its peers. Whoever cannot sign learns nothing, not even what is asked here.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { OperatingError } from '../../core/errors';
+import { type Log } from '../log';
+import { answerOfError, readBody, refusalOf, send, type Answer } from './json-http';
+import {
+  CLUSTER_HEADER,
+  isSignature,
+  NONCE_HEADER,
+  signAnswer,
+  SIGNATURE_HEADER,
+  signRequest,
+} from './signing';
+
+/** A request whose signature was right. */
+export interface GenuineRequest {
+  /** Whose key it was signed with. */
+  readonly cluster: string;
+  readonly path: string;
+  readonly body: string;
+  /** Aborted when the one who asked is gone. */
+  readonly signal: AbortSignal;
+}
+
+export interface SignedServerPorts {
+  /** null when there is no key for the cluster. */
+  readonly keyOf: (cluster: string) => Promise<Buffer | null>;
+  /** An OperatingError that is thrown is answered in its words, any other one is logged. */
+  readonly answer: (request: GenuineRequest) => Answer | Promise<Answer>;
+  /** `operator`, `instance manager`: who answers. */
+  readonly who: string;
+  readonly log: Log;
+}
+
+const UNAUTHORIZED = 401;
+/** Longer than the pause between two questions, so that one connection serves them all. */
+const KEEP_ALIVE_MS = 60_000;
+
+/** Not listening yet. */
+export function createSignedServer(ports: SignedServerPorts): Server {
+  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    void serve(ports, request, response);
+  });
+}
+
+async function serve(
+  ports: SignedServerPorts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  try {
+    const cluster = headerOf(request, CLUSTER_HEADER);
+    const nonce = headerOf(request, NONCE_HEADER);
+    const { method = '', url: path = '' } = request;
+    const body = await readBody(request);
+    const key = await ports.keyOf(cluster);
+    const isGenuine =
+      key !== null &&
+      isSignature(
+        signRequest(key, { method, path, nonce, body }),
+        headerOf(request, SIGNATURE_HEADER),
+      );
+    if (!isGenuine) {
+      send(response, NOT_GENUINE);
+      return;
+    }
+    const answer = await answerGenuine(ports, { cluster, path, body, signal: gone.signal });
+    const signature = signAnswer(key, nonce, answer.status, answer.body);
+    send(response, answer, { [SIGNATURE_HEADER]: signature });
+  } catch (error) {
+    // Before the signature was checked, so unsigned and without details.
+    ports.log.debug('a signed request could not be read', { message: String(error) });
+    send(response, UNREADABLE, { connection: 'close' });
+  }
+}
+
+/** The same for a cluster that does not exist and for a wrong key. */
+const NOT_GENUINE = refusalOf(
+  UNAUTHORIZED,
+  'NotSigned',
+  'The request is not signed with the key of its cluster.',
+);
+const UNREADABLE = refusalOf(400, 'Unreadable', 'The request could not be read.');
+
+const headerOf = (request: IncomingMessage, name: string): string => {
+  const value = request.headers[name];
+  return typeof value === 'string' ? value : '';
+};
+
+async function answerGenuine(ports: SignedServerPorts, request: GenuineRequest): Promise<Answer> {
+  try {
+    return await ports.answer(request);
+  } catch (error) {
+    if (!(error instanceof OperatingError)) {
+      ports.log.error('a request could not be answered', { path: request.path, error });
+    }
+    return answerOfError(error, ports.who);
+  }
+}
