@@ -127,6 +127,7 @@ export class PeerClient {
   }
 
   async #askAt(address: string, body: string, signal: AbortSignal): Promise<Answered> {
+    signal.throwIfAborted();
     const endpoint = { host: address, port: this.#port };
     const question = { path: PROMISE_PATH, body, timeoutMs: PEER_TIMEOUT_MS, signal };
     const answer = await unlessAborted(signal, this.#exchange.ask(endpoint, question));
