@@ -32,6 +32,7 @@ const SECTIONS: Readonly<Record<Section, string>> = {
   objects: 'The cluster’s objects in Swarm.',
   bootstrap: 'From nothing, or from kept volumes, to a first primary.',
   servers: 'The servers of a running cluster.',
+  maintenance: 'What a person does to single servers.',
   request: 'What the user asks for, once everything else is in order.',
 };
 

@@ -9,6 +9,9 @@ import {
   type ClusterEvent,
   type ClusterState,
   type LastChange,
+  type Pause,
+  type PromotionRequest,
+  type Restart,
   type RoleChange,
 } from './state';
 
@@ -129,4 +132,40 @@ export function giveUpSwitchover(
       ...why,
     },
   };
+}
+
+// ── what people ask for with a verb ──────────────────────────────────────────────────────────
+
+/** A person wants another primary; null: no more. */
+export function promotionRequested(
+  state: ClusterState,
+  request: PromotionRequest | null,
+): ClusterState {
+  return { ...state, request };
+}
+
+/** Nothing is decided any more; null: decisions go on. */
+export function pausedFor(state: ClusterState, paused: Pause | null): ClusterState {
+  return { ...state, paused };
+}
+
+/** PostgreSQL on this server is kept stopped, by nobody's decision but a person's. */
+export function serverFenced(state: ClusterState, server: string): ClusterState {
+  return { ...state, fenced: [...new Set([...state.fenced, server])].sort() };
+}
+
+export function serverUnfenced(state: ClusterState, server: string): ClusterState {
+  return { ...state, fenced: state.fenced.filter((name) => name !== server) };
+}
+
+/** A new request takes the place of what an earlier one has not done yet. */
+export function restartRequested(state: ClusterState, restart: Restart): ClusterState {
+  return { ...state, restart };
+}
+
+/** The restart is done on this server, or is not to be done there any more. */
+export function serverRestarted(state: ClusterState, server: string): ClusterState {
+  if (state.restart === null) return state;
+  const servers = state.restart.servers.filter((name) => name !== server);
+  return { ...state, restart: servers.length === 0 ? null : { ...state.restart, servers } };
 }

@@ -8,7 +8,14 @@ import { type RecordStep, type Step } from '../steps';
 import { withEvent } from '../transitions';
 
 export type Section =
-  'deletion' | 'safety' | 'switchover' | 'objects' | 'bootstrap' | 'servers' | 'request';
+  | 'deletion'
+  | 'safety'
+  | 'switchover'
+  | 'objects'
+  | 'bootstrap'
+  | 'servers'
+  | 'maintenance'
+  | 'request';
 
 export interface Rule {
   /** Stable and unique: in logs, events, status and the documentation. */
