@@ -6,7 +6,7 @@ import { type LeaderRecord } from '../../src/core/leadership';
 import { LEADER_RECORD } from '../../src/core/names';
 import { type ClusterState } from '../../src/core/state';
 import { type Status } from '../../src/core/status';
-import { Lab } from '../lab/lab';
+import { Lab, type UpOptions } from '../lab/lab';
 import { attempt, run, waitFor, type Result } from '../lab/shell';
 
 export const ROOT = join(__dirname, '../..');
@@ -29,9 +29,9 @@ export class Deployment {
   }
 
   /** Brings the lab up and deploys the stack; what an earlier run left there is taken away. */
-  static async open(): Promise<Deployment> {
-    const lab = await Lab.open(LAB);
-    await lab.up();
+  static async open(name = LAB, options: UpOptions = {}): Promise<Deployment> {
+    const lab = await Lab.open(name);
+    await lab.up(options);
     const deployment = new Deployment(lab);
     const stack = join(ROOT, 'manifests/pgswarm.yaml');
     await deployment.docker(['stack', 'deploy', '-c', stack, 'pgswarm']);

@@ -11,7 +11,7 @@ export interface RaceOptions {
   readonly connectTimeoutMs: number;
   /** A statement without an answer for this long is given up. */
   readonly answerTimeoutMs: number;
-  /** Pause before a server that refused is asked again. */
+  /** Pause before a server that does not fit, or cannot be reached, is asked again. */
   readonly retryMs: number;
   readonly signal: AbortSignal;
 }
@@ -43,30 +43,28 @@ export async function raceForSession(uri: LibpqUri, options: RaceOptions): Promi
   }
 }
 
+/** Over one connection as long as it lasts: a standby may become what is wanted at any moment. */
 async function insist(uri: LibpqUri, host: Host, options: RaceOptions): Promise<Session> {
   for (;;) {
     options.signal.throwIfAborted();
-    const session = await openFitting(uri, host, options).catch(() => null);
-    if (session !== null && !options.signal.aborted) return session;
-    session?.close();
-    await sleep(options.retryMs, undefined, { signal: options.signal });
+    const session = prepare(uri, host, options);
+    options.signal.addEventListener('abort', session.close);
+    try {
+      await session.client.connect();
+      while (!(await fits(session.client, uri.targetSessionAttributes))) await rest(options);
+      if (!options.signal.aborted) return session;
+    } catch {
+      // Refused, silent or gone: the next connection may find it otherwise.
+    } finally {
+      options.signal.removeEventListener('abort', session.close);
+    }
+    session.close();
+    await rest(options);
   }
 }
 
-async function openFitting(uri: LibpqUri, host: Host, options: RaceOptions): Promise<Session> {
-  const session = prepare(uri, host, options);
-  options.signal.addEventListener('abort', session.close);
-  try {
-    await session.client.connect();
-    if (await fits(session.client, uri.targetSessionAttributes)) return session;
-    throw new Error(`${session.server} is not ${uri.targetSessionAttributes}`);
-  } catch (error) {
-    session.close();
-    throw error;
-  } finally {
-    options.signal.removeEventListener('abort', session.close);
-  }
-}
+const rest = ({ retryMs, signal }: RaceOptions): Promise<void> =>
+  sleep(retryMs, undefined, { signal });
 
 function prepare(uri: LibpqUri, host: Host, options: RaceOptions): Session {
   // Our own socket: node-pg cannot be told to give up a connection that is being made.

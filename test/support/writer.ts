@@ -27,6 +27,8 @@ const DEFAULTS = {
   table: 'pgswarm_writer',
 };
 const WAIT_MS_MAX = 60_000;
+/** In hexadecimal; the name of a WAL file begins with it. */
+const TIMELINE = `left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline`;
 
 interface Waiter {
   readonly isMet: (attempt: Attempt) => boolean;
@@ -212,18 +214,19 @@ export class Writer {
   async #attempt(session: Session, id: number): Promise<Attempt> {
     const { server, client } = session;
     const sentAtMs = this.now();
-    const ended = (outcome: Outcome, problem: string | null): Attempt => ({
-      ...{ id, server, sentAtMs, endedAtMs: this.now(), outcome, problem },
+    const ended = (outcome: Outcome, timeline: number | null, problem: string | null): Attempt => ({
+      ...{ id, server, sentAtMs, endedAtMs: this.now(), outcome, timeline, problem },
     });
     try {
-      const text = `insert into ${this.#options.table} (run, id) values ($1, $2)`;
-      await client.query({ name: 'write', text, values: [this.#run, id] });
-      return ended('acknowledged', null);
+      const text = `insert into ${this.#options.table} (run, id) values ($1, $2) returning ${TIMELINE}`;
+      const values = [this.#run, id];
+      const { rows } = await client.query<{ timeline: string }>({ name: 'write', text, values });
+      return ended('acknowledged', Number.parseInt(rows[0]?.timeline ?? '', 16), null);
     } catch (error) {
       // Whatever it was, this connection is not one to go on with.
       session.close();
       await lost(session);
-      return ended(isRefusal(error) ? 'refused' : 'unknown', (error as Error).message);
+      return ended(isRefusal(error) ? 'refused' : 'unknown', null, (error as Error).message);
     }
   }
 

@@ -15,6 +15,8 @@ export interface Attempt {
   /** When the answer came, or when no answer was expected any longer. */
   readonly endedAtMs: number;
   readonly outcome: Outcome;
+  /** PostgreSQL's timeline on which it was acknowledged; null for any other outcome. */
+  readonly timeline: number | null;
   /** Null for an acknowledged write. */
   readonly problem: string | null;
 }

@@ -6,7 +6,9 @@ import { countOf, longestGap, missingIds, type Attempt, type Outcome } from '../
 const history = (...rows: readonly (readonly [number, Outcome, string?])[]): Attempt[] =>
   rows.map(([endedAtMs, outcome, server = 'a'], index) => ({
     ...{ id: index + 1, server, outcome, endedAtMs, sentAtMs: endedAtMs - 1 },
-    problem: outcome === 'acknowledged' ? null : 'gone',
+    ...(outcome === 'acknowledged'
+      ? { timeline: 1, problem: null }
+      : { timeline: null, problem: 'gone' }),
   }));
 
 const ok = 'acknowledged';
