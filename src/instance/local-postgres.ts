@@ -2,6 +2,7 @@
  * The PostgreSQL on this server: started, stopped, promoted and observed. What it is doing is known
  * from its process and from what it answers, never from what it was told to do.
  */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readControlData } from '../adapters/postgres/control-data';
 import { explainFailure } from '../adapters/postgres/failures';
@@ -11,6 +12,7 @@ import { type RareFacts } from '../adapters/postgres/observe';
 import { Postmaster, type Exit } from '../adapters/postgres/postmaster';
 import { killProcessesIn } from '../adapters/postgres/processes';
 import { IS_STANDBY, PROMOTE, SETTING } from '../adapters/postgres/sql';
+import { walBytesFrom } from '../adapters/postgres/wal-end';
 import { type Log } from '../adapters/log';
 import { messageOf, OperatingError } from '../core/errors';
 import { type PostgresReport, type Problem } from '../core/protocol';
@@ -37,6 +39,12 @@ export interface StopLimits {
   readonly immediateMs: number;
 }
 
+/** The ever harder steps of a fence, as moments on the clock of `performance.now()`. */
+export interface FenceTimes {
+  readonly quitAtMs: number;
+  readonly killAtMs: number;
+}
+
 type Phase = 'stopped' | 'starting' | 'running' | 'stopping';
 type StoppedReport = Extract<PostgresReport, { state: 'stopped' }>;
 
@@ -60,11 +68,16 @@ export class LocalPostgres {
   /** null when the control data cannot be read: what is not known is not guessed. */
   #stopped: StoppedReport | null = { state: 'stopped', control: null, standbySignal: false };
   #isStopWanted = false;
+  #mayWrite = false;
+  #recoveryBytes: number | null = null;
+  /** How many fences there have been: what began before one of them must not go on after it. */
+  #fences = 0;
+  #fencesUnderWay = 0;
   #crashedAtMs: number[] = [];
 
   constructor(options: LocalPostgresOptions) {
     this.#options = options;
-    this.#observer = new Observer(options.address, options.log, options.onChange);
+    this.#observer = new Observer(options.address, options.log, () => this.#observed());
   }
 
   get connection(): LocalConnection {
@@ -76,7 +89,7 @@ export class LocalPostgres {
       case 'stopped':
         return this.#stopped ?? { state: 'unknown' };
       case 'starting':
-        return { state: 'starting', recoveryBytes: null };
+        return { state: 'starting', recoveryBytes: this.#recoveryBytes };
       case 'stopping':
         return { state: 'stopping' };
       case 'running':
@@ -99,6 +112,14 @@ export class LocalPostgres {
     return { reason: code, message };
   }
 
+  /**
+   * It runs as primary, or may become one at any moment: from just before it is started or promoted
+   * until every process of it is gone.
+   */
+  get mayWrite(): boolean {
+    return this.#mayWrite;
+  }
+
   /** Observations are this far apart. */
   set pollEveryMs(value: number) {
     this.#observer.everyMs = value;
@@ -119,11 +140,17 @@ export class LocalPostgres {
   /** Returns when connections are accepted; an abort ends the waiting, not the server. */
   async start(abort: AbortSignal): Promise<void> {
     const { directory, binDirectory } = this.#options;
+    const fences = this.#fences;
+    this.#throwIfFencedSince(fences);
     await sleep(restartDelayMs(this.#crashedAtMs, performance.now()), undefined, { signal: abort });
-    await killProcessesIn(directory, null);
+    await killProcessesIn(directory);
     await removeLeftOverLock(directory);
-    // From here on nothing waits: a stop that was told meanwhile is not overtaken by this start.
+    const isStandby = await hasStandbySignal(directory);
+    this.#recoveryBytes = isStandby ? null : await this.#bytesToRecover();
+    // From here on nothing waits: a stop or a fence that was told meanwhile is not overtaken.
     abort.throwIfAborted();
+    this.#throwIfFencedSince(fences);
+    if (!isStandby) this.#enableWrites(fences);
     this.#isStopWanted = false;
     this.#messages.clear();
     this.#streamFailures.clear();
@@ -134,6 +161,7 @@ export class LocalPostgres {
     this.#ended = this.#watchEnd(postmaster);
     await Promise.race([this.#watchReady(postmaster), this.#ended, aborted(abort)]);
     abort.throwIfAborted();
+    this.#throwIfFencedSince(fences);
     if (!postmaster.hasExited) return;
     await this.#ended;
     throw explainFailure(new OperatingError('transient', 'ProgramFailed', this.#messages.ofStart), {
@@ -165,13 +193,34 @@ export class LocalPostgres {
     await this.#ended;
   }
 
+  /**
+   * Returns when nothing of PostgreSQL is left: a fast stop at once, which may take until `quitAtMs`,
+   * then an immediate one, at `killAtMs` the end of every process. A start or a promotion under way
+   * ends with an error, and none begins meanwhile. To be called once or more often.
+   */
+  async fence(times: FenceTimes): Promise<void> {
+    this.#fences += 1;
+    this.#fencesUnderWay += 1;
+    try {
+      const postmaster = this.#postmaster;
+      if (postmaster === null) await killProcessesIn(this.#options.directory);
+      else await this.#fence(postmaster, times);
+    } finally {
+      this.#fencesUnderWay -= 1;
+    }
+  }
+
   /** Returns as soon as writes are accepted. */
   async promote(): Promise<void> {
+    const fences = this.#fences;
+    this.#throwIfFencedSince(fences);
+    if (this.#postmaster?.hasExited === false) this.#enableWrites(fences);
     const query = { timeoutMs: PROMOTE_QUERY_MAX_MS };
     const deadlineMs = performance.now() + PROMOTE_MAX_MS;
     await this.connection.query(PROMOTE, query);
     for (;;) {
       const [row] = await this.connection.query<{ is_standby: boolean }>(IS_STANDBY, query);
+      this.#throwIfFencedSince(fences);
       if (row?.is_standby === false) break;
       if (performance.now() > deadlineMs) {
         const message = `the promotion takes longer than ${PROMOTE_MAX_MS / 1000} s`;
@@ -210,6 +259,67 @@ export class LocalPostgres {
     await this.#observer.observeAll();
   }
 
+  async #fence(postmaster: Postmaster, { quitAtMs, killAtMs }: FenceTimes): Promise<void> {
+    const { log } = this.#options;
+    this.#isStopWanted = true;
+    const isStopped = this.#stopsBy(quitAtMs, postmaster, 'SIGINT');
+    if (this.#phase !== 'stopping') this.#enter('stopping');
+    if (await isStopped) return;
+    log.warn('PostgreSQL does not stop in time to be fenced: stopping it at once');
+    if (await this.#stopsBy(killAtMs, postmaster, 'SIGQUIT')) return;
+    log.error('PostgreSQL does not stop in time to be fenced: killing all of its processes');
+    await postmaster.kill();
+  }
+
+  /** A step for which the time is over already is left out. */
+  async #stopsBy(
+    atMs: number,
+    postmaster: Postmaster,
+    signal: 'SIGINT' | 'SIGQUIT',
+  ): Promise<boolean> {
+    const leftMs = atMs - performance.now();
+    if (leftMs <= 0) return postmaster.hasExited;
+    postmaster.signal(signal);
+    return await postmaster.exitsWithin(leftMs);
+  }
+
+  #throwIfFencedSince(fences: number): void {
+    if (fences === this.#fences && this.#fencesUnderWay === 0) return;
+    const message = 'PostgreSQL was fenced: what was under way is broken off';
+    throw new OperatingError('stale', 'Fenced', message);
+  }
+
+  /** Whoever is told of it may answer with a fence. */
+  #enableWrites(fences: number): void {
+    this.#setMayWrite(true);
+    try {
+      this.#throwIfFencedSince(fences);
+    } catch (error) {
+      if (this.#postmaster === null) this.#setMayWrite(false);
+      throw error;
+    }
+  }
+
+  #setMayWrite(mayWrite: boolean): void {
+    if (mayWrite === this.#mayWrite) return;
+    this.#mayWrite = mayWrite;
+    this.#options.onChange();
+  }
+
+  /** Somebody may have promoted it by hand. */
+  #observed(): void {
+    const isPrimary = this.#observer.running?.state === 'primary';
+    if (isPrimary && this.#postmaster?.hasExited === false) this.#mayWrite = true;
+    this.#options.onChange();
+  }
+
+  /** What a crash recovery will replay; null when it was stopped in order, or nothing is known. */
+  async #bytesToRecover(): Promise<number | null> {
+    const control = this.#stopped?.control ?? null;
+    if (control === null || control.clusterState.startsWith('shut down')) return null;
+    return await walBytesFrom(join(this.#options.directory, 'pg_wal'), control.checkpointLsn);
+  }
+
   #enter(phase: Phase): void {
     this.#phase = phase;
     this.#options.onChange();
@@ -232,6 +342,7 @@ export class LocalPostgres {
     const exit = await postmaster.exited;
     this.#observer.end();
     this.#phase = 'stopping';
+    this.#setMayWrite(false);
     if (!this.#isStopWanted) this.#noteCrash(exit);
     try {
       await this.inspect();

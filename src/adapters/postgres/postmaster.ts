@@ -40,6 +40,8 @@ export class Postmaster {
     const { directory, binDirectory } = options;
     this.#directory = directory;
     this.#child = spawn(programPath(binDirectory, 'postgres'), ['-D', directory], {
+      // From its first moment on it is found there, as all of its processes are.
+      cwd: directory,
       // A terminal's Ctrl-C reaches the instance manager alone, which then stops PostgreSQL itself.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -89,7 +91,7 @@ export class Postmaster {
 
   /** Kills every process; nothing can be acknowledged after this has returned. */
   async kill(): Promise<void> {
-    await killProcessesIn(this.#directory, this.#child.pid ?? null);
+    await killProcessesIn(this.#directory);
     await this.exited;
   }
 
@@ -110,7 +112,7 @@ export class Postmaster {
       this.#child.on('exit', (code, signal) => resolve({ code, signal }));
     });
     // After an orderly stop no process is left; after anything else backends may still work.
-    if (exit.code !== 0) await killProcessesIn(this.#directory, null);
+    if (exit.code !== 0) await killProcessesIn(this.#directory);
     reader.flush();
     this.#exit = exit;
     return exit;
