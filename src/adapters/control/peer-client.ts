@@ -116,21 +116,20 @@ export class PeerClient {
     const known = this.#known.get(request.to) ?? [];
     const remembered = new Map(known.map((address) => [address, askAt(address)]));
     const lookedUp = unlessAborted(signal, this.#lookUp(request.to)).then((addresses) =>
-      Promise.any(
-        // One that has failed and is confirmed is asked again: its connection may have been stale.
-        addresses.map(
-          (address) => remembered.get(address)?.catch(() => askAt(address)) ?? askAt(address),
-        ),
-      ),
+      Promise.any(addresses.map((address) => remembered.get(address) ?? askAt(address))),
     );
     return [...remembered.values(), lookedUp];
   }
 
   async #askAt(address: string, body: string, signal: AbortSignal): Promise<Answered> {
-    signal.throwIfAborted();
     const endpoint = { host: address, port: this.#port };
     const question = { path: PROMISE_PATH, body, timeoutMs: PEER_TIMEOUT_MS, signal };
-    const answer = await unlessAborted(signal, this.#exchange.ask(endpoint, question));
+    const exchanged = this.#exchange.ask(endpoint, question).catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      // The connection may have been one that was kept and is gone; the next one is new.
+      return this.#exchange.ask(endpoint, question);
+    });
+    const answer = await unlessAborted(signal, exchanged);
     if (answer.status === OK) return { address, answer: JSON.parse(answer.body) as PromiseAnswer };
     const text =
       answer.status === MISDIRECTED
