@@ -2,7 +2,7 @@
  * The operator's API on the control network, for instances and for the other operators. Everything
  * is signed with the key of the cluster that it is about; whoever cannot sign learns nothing.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type Server } from 'node:http';
 import { OperatingError } from '../../core/errors';
 import {
   WATCH_TIMEOUT_MS,
@@ -11,24 +11,9 @@ import {
   type Report,
 } from '../../core/protocol';
 import { type Log } from '../log';
-import {
-  answerOf,
-  answerOfError,
-  parseBody,
-  readBody,
-  refusalOf,
-  send,
-  type Answer,
-} from './json-http';
+import { answerOf, parseBody, refusalOf, type Answer } from './json-http';
 import { answerQuestion, type Route } from './routes';
-import {
-  CLUSTER_HEADER,
-  isSignature,
-  NONCE_HEADER,
-  signAnswer,
-  SIGNATURE_HEADER,
-  signRequest,
-} from './signing';
+import { createSignedServer, type GenuineRequest } from './signed-server';
 
 /** Stands for no cluster: one operator passes a question of the CLI on to another. */
 export const OPERATORS = '*';
@@ -38,10 +23,7 @@ export const PASSED_ON = '/v1/cli';
 export const HEARTBEAT_PATH = '/v1/heartbeat';
 export const WATCH_PATH = '/v1/watch';
 
-const UNAUTHORIZED = 401;
 const NOT_LEADER = 421;
-/** Longer than the pause between two heartbeats, so that one connection serves them all. */
-const KEEP_ALIVE_MS = 60_000;
 
 export interface ControlPorts {
   /** Control key of a cluster, the operators' own for `*`; null when there is none. */
@@ -62,81 +44,22 @@ export interface ControlPorts {
 
 /** Not listening yet. */
 export function createControlServer(ports: ControlPorts): Server {
-  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
-    void serve(ports, request, response);
+  return createSignedServer({
+    keyOf: ports.keyOf,
+    answer: (request) => answerSigned(ports, request),
+    who: 'operator',
+    log: ports.log,
   });
 }
 
-/** A request whose signature was right. */
-interface Signed {
-  readonly cluster: string;
-  readonly path: string;
-  readonly body: string;
-  /** Aborted when the one who asked is gone. */
-  readonly signal: AbortSignal;
+async function answerSigned(ports: ControlPorts, request: GenuineRequest): Promise<Answer> {
+  if (request.cluster === OPERATORS) return await answerPassedOn(ports, request);
+  if (request.path === HEARTBEAT_PATH) return answerReport(ports, request);
+  if (request.path === WATCH_PATH) return await answerWatch(ports, request);
+  return refusalOf(404, 'UnknownQuestion', `The operator knows no ${request.path}.`);
 }
 
-async function serve(
-  ports: ControlPorts,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  try {
-    const cluster = headerOf(request, CLUSTER_HEADER);
-    const nonce = headerOf(request, NONCE_HEADER);
-    const { method = '', url: path = '' } = request;
-    const body = await readBody(request);
-    const key = await ports.keyOf(cluster);
-    const isGenuine =
-      key !== null &&
-      isSignature(
-        signRequest(key, { method, path, nonce, body }),
-        headerOf(request, SIGNATURE_HEADER),
-      );
-    if (!isGenuine) {
-      send(response, NOT_GENUINE);
-      return;
-    }
-    const answer = await answerSigned(ports, { cluster, path, body, signal: gone.signal });
-    const signature = signAnswer(key, nonce, answer.status, answer.body);
-    send(response, answer, { [SIGNATURE_HEADER]: signature });
-  } catch (error) {
-    // Before the signature was checked, so unsigned and without details.
-    ports.log.debug('a request on the control network failed', { message: String(error) });
-    send(response, UNREADABLE, { connection: 'close' });
-  }
-}
-
-/** The same for a cluster that does not exist and for a wrong key. */
-const NOT_GENUINE = refusalOf(
-  UNAUTHORIZED,
-  'NotSigned',
-  'The request is not signed with the key of its cluster.',
-);
-const UNREADABLE = refusalOf(400, 'Unreadable', 'The request could not be read.');
-
-const headerOf = (request: IncomingMessage, name: string): string => {
-  const value = request.headers[name];
-  return typeof value === 'string' ? value : '';
-};
-
-async function answerSigned(ports: ControlPorts, request: Signed): Promise<Answer> {
-  try {
-    if (request.cluster === OPERATORS) return await answerPassedOn(ports, request);
-    if (request.path === HEARTBEAT_PATH) return answerReport(ports, request);
-    if (request.path === WATCH_PATH) return await answerWatch(ports, request);
-    return refusalOf(404, 'UnknownQuestion', `The operator knows no ${request.path}.`);
-  } catch (error) {
-    if (!(error instanceof OperatingError)) {
-      ports.log.error('a request could not be answered', { path: request.path, error });
-    }
-    return answerOfError(error);
-  }
-}
-
-function answerReport(ports: ControlPorts, { cluster, body }: Signed): Answer {
+function answerReport(ports: ControlPorts, { cluster, body }: GenuineRequest): Answer {
   const report = parseBody(body) as Report;
   requireOwn(cluster, report);
   const answer = ports.onReport(report);
@@ -145,7 +68,7 @@ function answerReport(ports: ControlPorts, { cluster, body }: Signed): Answer {
 
 async function answerWatch(
   ports: ControlPorts,
-  { cluster, body, signal }: Signed,
+  { cluster, body, signal }: GenuineRequest,
 ): Promise<Answer> {
   const question = parseBody(body) as { cluster: string; server: string; digest: string };
   requireOwn(cluster, question);
@@ -164,7 +87,10 @@ function requireOwn(cluster: string, question: { readonly cluster: string } | nu
   throw new OperatingError('refused', 'ForeignCluster', text);
 }
 
-async function answerPassedOn(ports: ControlPorts, { path, body }: Signed): Promise<Answer> {
+async function answerPassedOn(
+  ports: ControlPorts,
+  { path, body }: GenuineRequest,
+): Promise<Answer> {
   const elsewhere = ports.notLeader();
   if (elsewhere !== null) return answerOf(elsewhere, NOT_LEADER);
   const question = parseBody(body) as { method: string; body: unknown };
