@@ -316,6 +316,19 @@ describe('promises between peers', () => {
       expect(await answer.catch(String)).to.include('answered 401 without a valid signature');
     });
 
+    it('a mistake of the instance manager is called so, without details', async () => {
+      const onPromise = (): never => {
+        throw new TypeError('secret detail');
+      };
+      const server = createPeerServer({ cluster: 'orders', server: 'pg2', key, onPromise, log });
+      await listen(server, '127.0.0.2');
+      named('pg2', '127.0.0.2');
+      open();
+      expect(becauseOf(await ask('pg2'))).to.deep.equal([
+        '127.0.0.2 answered 500: {"code":"InternalError","message":"The instance manager has made a mistake; its log says more."}',
+      ]);
+    });
+
     async function askByHand(
       cluster: string,
       own: Buffer,
