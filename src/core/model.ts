@@ -15,6 +15,7 @@ import {
 } from './protocol';
 import { viewOf, type ServerView, type Situation, type View } from './situation';
 import { type Step } from './steps';
+import { renderSyncNames } from './sync';
 
 /** The system identifier of a database cluster that the model has initialised. */
 const NEW_SYSTEM_IDENTIFIER = '7000000000000000001';
@@ -273,7 +274,8 @@ function primaryReport(view: View, server: ServerView): PostgresReport {
     timeline: view.state.term,
     lsn,
     standbys,
-    syncNames: '',
+    syncNames: renderSyncNames(view.state.sync.wanted),
+    isSyncInForce: true,
     pendingRestart: [],
   };
 }

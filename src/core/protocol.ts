@@ -112,8 +112,10 @@ export interface PrimaryReport {
   /** `pg_current_wal_flush_lsn()`. */
   readonly lsn: Lsn;
   readonly standbys: readonly StreamingStandby[];
-  /** `synchronous_standby_names` in force. */
-  readonly syncNames: string;
+  /** `synchronous_standby_names`; null for a second after a start or a reload. */
+  readonly syncNames: string | null;
+  /** Surely all of PostgreSQL has them in force; while a checkpoint is busy that is not known. */
+  readonly isSyncInForce: boolean;
   readonly pendingRestart: readonly string[];
 }
 

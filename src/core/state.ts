@@ -57,7 +57,7 @@ export interface KnownVolume {
 }
 
 /**
- * Both are null in an asynchronous cluster. They differ only on the way from one set to another:
+ * Everything is null in an asynchronous cluster. The sets differ only on the way from one to another:
  * a set that PostgreSQL has been told is not a guarantee before it is in force and caught up.
  */
 export interface SyncState {
@@ -65,6 +65,8 @@ export interface SyncState {
   readonly wanted: SyncSet | null;
   /** What is true of every acknowledged commit: at least `number` of the servers have it. */
   readonly guaranteed: SyncSet | null;
+  /** `wanted` is in force, and is guaranteed as soon as it has everything up to here. */
+  readonly barrier: Lsn | null;
 }
 
 export interface Override {
@@ -173,7 +175,7 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     volumes: {},
     timeline: null,
     contract: null,
-    sync: { wanted: null, guaranteed: null },
+    sync: { wanted: null, guaranteed: null, barrier: null },
     override: null,
     request: null,
     fenced: [],

@@ -15,6 +15,7 @@ const primary: PostgresReport = {
   lsn: '0/A0',
   standbys: [],
   syncNames: '',
+  isSyncInForce: true,
 };
 const standby = (status: string | null): PostgresReport => ({
   state: 'standby',

@@ -34,6 +34,7 @@ const runsPrimary: PostgresReport = {
   lsn: '0/A0',
   standbys: [],
   syncNames: '',
+  isSyncInForce: true,
 };
 const runsStandby: PostgresReport = {
   state: 'standby',

@@ -32,7 +32,8 @@ interface ObservedRow {
   readonly received_lsn: string | null;
   readonly replayed_lsn: string;
   readonly upstream_lsn: string | null;
-  readonly sync_names: string;
+  readonly sync_names: string | null;
+  readonly sync_in_force: boolean;
   readonly receiver: { status: string; host: string | null } | null;
   readonly standbys: readonly StreamingStandby[];
 }
@@ -46,8 +47,8 @@ export async function observeServer(
   if (row === undefined) throw new Error('the observation returned no row');
   const both = { systemIdentifier: row.system_identifier, timeline: row.timeline, pendingRestart };
   if (!row.is_standby) {
-    const { lsn, standbys, sync_names: syncNames } = row;
-    return { state: 'primary', ...both, lsn, standbys, syncNames };
+    const { lsn, standbys, sync_names: syncNames, sync_in_force: isSyncInForce } = row;
+    return { state: 'primary', ...both, lsn, standbys, syncNames, isSyncInForce };
   }
   return {
     state: 'standby',

@@ -26,7 +26,16 @@ select
   end as received_lsn,
   case when is_standby then pg_last_wal_replay_lsn()::text end as replayed_lsn,
   (select latest_end_lsn::text from pg_stat_get_wal_receiver()) as upstream_lsn,
-  current_setting('synchronous_standby_names') as sync_names,
+  -- Each process reloads by itself, walsenders before they hear of their standby again.
+  case when
+    clock_timestamp() not between pg_conf_load_time() and pg_conf_load_time() + interval '1 s'
+  then current_setting('synchronous_standby_names') end as sync_names,
+  -- The checkpointer tells commits whether to wait at all. While it writes and syncs files it may
+  -- not reload for long; in these two waits it has.
+  exists (
+    select from pg_stat_activity
+     where backend_type = 'checkpointer'
+       and wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')) as sync_in_force,
   (select json_build_object('status', status, 'host', sender_host)
      from pg_stat_get_wal_receiver() where status is not null) as receiver,
   (select coalesce(json_agg(json_build_object(
