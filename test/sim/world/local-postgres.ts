@@ -257,7 +257,8 @@ export class SimLocalPostgres implements PostgresPort {
         flushedLsn: lsnText(flushed.lsn),
         replayedLsn: lsnText(flushed.lsn),
       }));
-      return { state: 'primary', ...both, lsn, standbys, syncNames: renderSyncNames(syncInForce) };
+      const syncNames = renderSyncNames(syncInForce);
+      return { state: 'primary', ...both, lsn, standbys, syncNames, isSyncInForce: true };
     }
     const upstreamLsn = receiver?.upstreamEnd == null ? null : lsnText(receiver.upstreamEnd.lsn);
     const host = this.#model.data?.upstream?.host ?? '';
