@@ -1,5 +1,7 @@
 /** The cluster that the faults of the matrix happen to. */
 import { type Status } from '../../src/core/status';
+import { type Client } from 'pg';
+import { pause } from '../lab/shell';
 import { type Deployment } from '../e2e/deployment';
 import { parseLibpqUri } from '../support/libpq-uri';
 import { raceForSession } from '../support/race';
@@ -23,7 +25,8 @@ export const shapeName = ({ servers, sync, smallVolumeMb }: Shape): string =>
 export const CLUSTER = 'matrix';
 const port = 5450;
 const settledMaxMs = 180_000;
-const redundancyPollMs = 50;
+const pollMs = 50;
+const incarnationMaxMs = 10_000;
 const askMaxMs = 500;
 
 /** A declared server; its node is known before anything runs. */
@@ -47,7 +50,7 @@ export class MatrixCluster {
   /** Makes a new cluster of this shape and waits until it is complete. */
   static async create(deployment: Deployment, shape: Shape): Promise<MatrixCluster> {
     await MatrixCluster.remove(deployment);
-    if (shape.smallVolumeMb !== undefined) await limitVolume(deployment, shape.smallVolumeMb);
+    if (shape.smallVolumeMb !== undefined) await limitVolumes(deployment, shape.smallVolumeMb);
     await apply(deployment, shape, 'pg1');
     await deployment.ready(CLUSTER, 'pg1');
     // Who streams is for members of this role to see.
@@ -61,7 +64,7 @@ export class MatrixCluster {
     if ((await deployment.clusters()).includes(CLUSTER)) {
       await deployment.mustPgswarm('delete', CLUSTER, '--volumes', '--yes');
     }
-    await releaseVolume(deployment);
+    await releaseVolumes(deployment);
   }
 
   /** The declared servers: pg1 on n1, and so on. */
@@ -88,21 +91,26 @@ export class MatrixCluster {
     return apply(this.deployment, this.shape, server);
   }
 
+  /** What the primary is until it is started again or another one takes its place. */
+  incarnation(): Promise<string> {
+    return this.#ask(AbortSignal.timeout(incarnationMaxMs), incarnationOf);
+  }
+
   /**
    * Resolves when every standby streams from the present primary and has replayed what that one had
-   * written when this was asked. Asked over SQL, since the status costs processor time.
+   * written when this was asked; a primary that is still what it was before does not count. Asked
+   * over SQL, since the status costs processor time.
    */
-  async redundant(timeoutMs: number): Promise<number> {
+  async redundant(timeoutMs: number, before: string | null = null): Promise<number> {
     const signal = AbortSignal.timeout(timeoutMs);
-    const standbys = this.places.length - 1;
     for (;;) {
-      const done = await this.#streamed(standbys, signal).catch(() => null);
-      if (done !== null) return done;
+      const atMs = await this.#ask(signal, (client) =>
+        this.#streamed(client, before, signal),
+      ).catch(() => null);
+      if (atMs !== null) return atMs;
       if (signal.aborted) {
-        const status = await this.deployment.status(CLUSTER);
-        throw new Error(
-          `redundancy was not back after ${timeoutMs / 1000} s: ${JSON.stringify(status)}`,
-        );
+        const status = JSON.stringify(await this.deployment.status(CLUSTER));
+        throw new Error(`redundancy was not back after ${timeoutMs / 1000} s: ${status}`);
       }
     }
   }
@@ -118,23 +126,37 @@ export class MatrixCluster {
   }
 
   /** With one session on one primary; fails when that one ends. */
-  async #streamed(standbys: number, signal: AbortSignal): Promise<number> {
-    const patience = { connectTimeoutMs: askMaxMs, answerTimeoutMs: askMaxMs, retryMs: 20, signal };
-    const { client, close } = await raceForSession(parseLibpqUri(this.uri), patience);
-    try {
-      const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn() lsn');
-      const question = `select from pg_stat_replication
-        where state = 'streaming' and replay_lsn >= $1 and application_name like 'pg_'`;
-      for (;;) {
-        signal.throwIfAborted();
-        const { rowCount } = await client.query(question, [rows[0]?.lsn]);
-        if (rowCount === standbys) return performance.now();
-        await new Promise((resolve) => setTimeout(resolve, redundancyPollMs));
-      }
-    } finally {
-      close();
+  async #streamed(client: Client, before: string | null, signal: AbortSignal): Promise<number> {
+    if ((await incarnationOf(client)) === before) throw new Error('still as before');
+    const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn() lsn');
+    const question = `select from pg_stat_replication
+      where state = 'streaming' and replay_lsn >= $1 and application_name like 'pg_'`;
+    for (;;) {
+      signal.throwIfAborted();
+      const { rowCount } = await client.query(question, [rows[0]?.lsn]);
+      if (rowCount === this.places.length - 1) return performance.now();
+      await pause(pollMs);
     }
   }
+
+  /** Asks whoever accepts writes. */
+  async #ask<T>(signal: AbortSignal, question: (client: Client) => Promise<T>): Promise<T> {
+    const patience = { connectTimeoutMs: askMaxMs, answerTimeoutMs: askMaxMs, retryMs: pollMs };
+    const session = await raceForSession(parseLibpqUri(this.uri), { ...patience, signal });
+    try {
+      return await question(session.client);
+    } finally {
+      session.close();
+    }
+  }
+}
+
+async function incarnationOf(client: Client): Promise<string> {
+  const { rows } = await client.query<{ incarnation: string }>(
+    `select pg_postmaster_start_time() || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+       as incarnation`,
+  );
+  return rows[0]?.incarnation ?? '';
 }
 
 /** Not the phase: after a failover the primary is not the declared one, and that is in order. */
@@ -176,22 +198,26 @@ ${sync === 'none' ? '' : `  replication: ${synchronous}\n`}  failover: { mode: a
 `;
 }
 
-const SMALL = '/var/lib/docker/small';
-const SMALL_VOLUME = `pgswarm.${CLUSTER}.pg1.data`;
+/** Where the small volumes of pg1 are on its node, for those who fill them. */
+export const smallVolume = '/var/lib/docker/small-data';
+export const smallArchive = '/var/lib/docker/small-archive';
+const smallArchiveMb = 16;
 
-/** A file system of its own for the data volume of pg1: what fills it fills nothing else. */
-async function limitVolume({ lab }: Deployment, sizeMb: number): Promise<void> {
-  const script = `set -e
-    mkdir -p ${SMALL}
-    mountpoint -q ${SMALL} || mount -t tmpfs -o size=${sizeMb}m,mode=0700,uid=999,gid=999 tmpfs ${SMALL}
-    docker volume create -o type=none -o o=bind -o device=${SMALL} ${SMALL_VOLUME}`;
-  const { code, stderr } = await lab.exec('n1', ['sh', '-c', script]);
-  if (code !== 0) throw new Error(`no small volume on n1: ${stderr}`);
+/** File systems of their own for the volumes of pg1: what fills them fills nothing else. */
+async function limitVolumes({ lab }: Deployment, sizeMb: number): Promise<void> {
+  const script = `
+    limit() {
+      mkdir -p $2
+      mount -t tmpfs -o size=$3m,mode=0700,uid=999,gid=999 tmpfs $2
+      docker volume create -o type=none -o o=bind -o device=$2 pgswarm.${CLUSTER}.pg1.$1
+    }
+    limit data ${smallVolume} ${sizeMb}
+    limit archive ${smallArchive} ${smallArchiveMb}`;
+  const { code, stderr } = await lab.exec('n1', ['sh', '-ec', script]);
+  if (code !== 0) throw new Error(`no small volumes on n1: ${stderr}`);
 }
 
-async function releaseVolume({ lab }: Deployment): Promise<void> {
-  await lab.exec('n1', ['sh', '-c', `umount ${SMALL} 2>/dev/null`]);
+/** Without an error when there are none. */
+async function releaseVolumes({ lab }: Deployment): Promise<void> {
+  await lab.exec('n1', ['umount', smallVolume, smallArchive]);
 }
-
-/** Where the small volume of pg1 is on its node, for those who fill it. */
-export const smallVolume = SMALL;

@@ -5,7 +5,7 @@
 import { type Lab } from '../lab/lab';
 import { waitFor } from '../lab/shell';
 import { OPERATOR_PORT, OPERATOR_SERVICE, POSTGRES_PORT } from '../../src/core/names';
-import { smallVolume } from './cluster';
+import { smallArchive, smallVolume } from './cluster';
 import { type Actor, type Scene } from './scene';
 
 export type Heal = () => Promise<void>;
@@ -166,6 +166,13 @@ export const fillVolume: Fault = async ({ lab, primary: { node } }) => {
   const fill = `cat /dev/zero > ${smallVolume}/filler 2>/dev/null; test -s ${smallVolume}/filler`;
   await inNode(lab, node, fill);
   return () => inNode(lab, node, `rm ${smallVolume}/filler`);
+};
+
+/** Not a byte is left on the primary's archive volume. */
+export const fillArchive: Fault = async ({ lab, primary: { node } }) => {
+  const fill = `cat /dev/zero > ${smallArchive}/filler 2>/dev/null; test -s ${smallArchive}/filler`;
+  await inNode(lab, node, fill);
+  return () => inNode(lab, node, `rm ${smallArchive}/filler`);
 };
 
 /** The primary's container may write only now and then. */

@@ -30,8 +30,10 @@ export interface Judgement extends TwoWriters {
   readonly unknown: number;
   /** Acknowledged writes that the present primary does not have. */
   readonly lost: number;
-  /** Of these, those of the stubborn client. */
-  readonly lostStubborn: number;
+  /** Writes without an answer that it does not have either. */
+  readonly absent: number;
+  /** Rows in its table, of this client alone. */
+  readonly rows: number;
 }
 
 const writersDefault = 4;
@@ -81,11 +83,12 @@ export class WritingClient {
 
   /** Resolves with the first write that another server acknowledges. */
   waitForOtherServer(than: string, timeoutMs: number): Promise<Attempt> {
-    return Promise.any(
-      this.#writers.map((writer) => writer.waitForOtherServer(than, timeoutMs)),
-    ).catch((error: unknown) => {
-      throw error instanceof AggregateError ? error.errors[0] : error;
-    });
+    return firstOf(this.#writers.map((writer) => writer.waitForOtherServer(than, timeoutMs)));
+  }
+
+  /** Resolves with the first write that was sent after this moment and got through. */
+  waitForWriteSince(sinceMs: number, timeoutMs: number): Promise<Attempt> {
+    return firstOf(this.#writers.map((writer) => writer.waitForWriteSince(sinceMs, timeoutMs)));
   }
 
   /** Longest time in which no writer got anything through; the stubborn one is not asked. */
@@ -94,38 +97,45 @@ export class WritingClient {
     return gapOfAll(histories, { sinceMs, untilMs });
   }
 
-  /** When the stubborn client's last write was acknowledged after this moment; null for none. */
-  lastStubbornWrite(sinceMs: number): number | null {
-    const written = this.#stubborn?.attempts.findLast(({ outcome }) => outcome === 'acknowledged');
-    return written === undefined || written.endedAtMs < sinceMs ? null : written.endedAtMs;
+  /** Whether any writer got something through in this time. */
+  hasWritten(sinceMs: number, untilMs: number): boolean {
+    return this.#writers.some(({ attempts }) =>
+      attempts.some(
+        ({ outcome, sentAtMs, endedAtMs }) =>
+          outcome === 'acknowledged' && sentAtMs >= sinceMs && endedAtMs <= untilMs,
+      ),
+    );
   }
 
   /** Reads the present primary's table, after the end. */
   async judge(): Promise<Judgement> {
-    const attempts = this.#attempts();
+    const attempts = merged(this.#clients().map((client) => client.attempts));
     const options = { ...impatience, answerTimeoutMs: judgeMaxMs };
     const signal = AbortSignal.timeout(judgeMaxMs);
     const session = await raceForSession(parseLibpqUri(this.#options.uri), { ...options, signal });
     try {
-      let lost = 0;
-      for (const writer of this.#writers) lost += (await writer.missing(session.client)).length;
-      const lostStubborn = (await this.#stubborn?.missing(session.client))?.length ?? 0;
+      const { rows } = await session.client.query<{ key: string }>(
+        `select run || '/' || id as key from ${this.#options.table}`,
+      );
+      const present = new Set(rows.map(({ key }) => key));
+      const missing = this.#clients().flatMap(({ run, attempts: own }) =>
+        own.filter(({ id }) => !present.has(`${run}/${id}`)),
+      );
       return {
         ...twoWriters(attempts),
         acknowledged: countOf(attempts, 'acknowledged'),
         unknown: countOf(attempts, 'unknown'),
-        lost: lost + lostStubborn,
-        lostStubborn,
+        lost: countOf(missing, 'acknowledged'),
+        absent: countOf(missing, 'unknown'),
+        rows: rows.length,
       };
     } finally {
       session.close();
     }
   }
 
-  /** Attempts of everybody, in the order in which they ended. */
-  #attempts(): Attempt[] {
-    const histories = this.#writers.map(({ attempts }) => attempts);
-    return merged([...histories, this.#stubborn?.attempts ?? []]);
+  #clients(): (Writer | StubbornClient)[] {
+    return this.#stubborn === null ? [...this.#writers] : [...this.#writers, this.#stubborn];
   }
 
   async #stay(): Promise<StubbornClient | null> {
@@ -139,4 +149,11 @@ export class WritingClient {
       ...{ daemon, image, beside: beside(server), table, uri: { ...uri, hosts } },
     });
   }
+}
+
+/** The first to succeed; when none does, the first one's failure. */
+function firstOf<T>(waiting: readonly Promise<T>[]): Promise<T> {
+  return Promise.any(waiting).catch((error: unknown) => {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  });
 }

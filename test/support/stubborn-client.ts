@@ -9,14 +9,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Readable, type Writable } from 'node:stream';
-import { type ClientBase } from 'pg';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { dockerEnv, tryDocker, type Docker } from '../lab/docker';
 import { waitFor } from '../lab/shell';
 import { type LibpqUri } from './libpq-uri';
 import { serverOf } from './race';
 import { type Line } from './stubborn-agent';
-import { missingIds, type Attempt } from './writes';
+import { type Attempt } from './writes';
 
 export interface StubbornOptions {
   readonly daemon: Docker;
@@ -37,7 +36,8 @@ let started = 0;
 export class StubbornClient {
   readonly #options: StubbornOptions;
   readonly #server: string;
-  readonly #run: string;
+  /** Tells its rows from those of others. */
+  readonly run: string;
   readonly #container: string;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #attempts: Attempt[] = [];
@@ -48,8 +48,8 @@ export class StubbornClient {
     if (host === undefined) throw new Error('a stubborn client needs a server');
     this.#server = serverOf(host);
     started += 1;
-    this.#run = `stubborn-${process.pid}-${started}`;
-    this.#container = `pgswarm-${this.#run}`;
+    this.run = `stubborn-${process.pid}-${started}`;
+    this.#container = `pgswarm-${this.run}`;
     this.#child = spawn('docker', [...this.#command(host.port), program], {
       env: dockerEnv(options.daemon),
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -89,16 +89,6 @@ export class StubbornClient {
     if (this.#child.exitCode === null) await once(this.#child, 'exit');
   }
 
-  /** Ids of acknowledged writes that this server does not have. */
-  async missing(client: ClientBase): Promise<number[]> {
-    const text = `select id from ${this.#options.table} where run = $1`;
-    const { rows } = await client.query<{ id: number }>(text, [this.#run]);
-    return missingIds(
-      this.#attempts,
-      rows.map(({ id }) => id),
-    );
-  }
-
   #record(line: string): void {
     const { sentAtMs, endedAtMs, ...rest } = JSON.parse(line) as Line;
     this.#attempts.push({
@@ -115,7 +105,7 @@ export class StubbornClient {
     // On the node itself: its address on the lab's network is gone while it is cut off.
     const uri = `postgresql://${credentials}@127.0.0.1:${port}/${database ?? ''}`;
     const { beside, table, image } = this.#options;
-    const environment = { STUBBORN_URI: uri, STUBBORN_TABLE: table, STUBBORN_RUN: this.#run };
+    const environment = { STUBBORN_URI: uri, STUBBORN_TABLE: table, STUBBORN_RUN: this.run };
     return [
       ...['run', '--rm', '--interactive', '--name', this.#container],
       ...['--network', `container:${beside}`, '--entrypoint', 'tini'],

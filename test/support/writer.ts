@@ -40,7 +40,7 @@ export class Writer {
   readonly #uri: LibpqUri;
   readonly #options: Required<WriterOptions>;
   /** Tells this writer's rows from those of others. */
-  readonly #run = `${Date.now()}-${process.pid}-${Math.floor(Math.random() * 1e9)}`;
+  readonly run = `${Date.now()}-${process.pid}-${Math.floor(Math.random() * 1e9)}`;
   readonly #attempts: Attempt[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #end = new AbortController();
@@ -111,7 +111,7 @@ export class Writer {
     const attempts = [...this.#attempts];
     const { rows } = await client.query<{ id: number }>(
       `select id from ${this.#options.table} where run = $1`,
-      [this.#run],
+      [this.run],
     );
     return missingIds(
       attempts,
@@ -144,6 +144,11 @@ export class Writer {
   waitForOtherServer(than: string | null, timeoutMs = WAIT_MS_MAX): Promise<Attempt> {
     const what = `a write to another server than ${than ?? 'none'}`;
     return this.#wait(what, timeoutMs, ({ server }) => server !== than);
+  }
+
+  /** Resolves with the first acknowledged write that was sent after this moment. */
+  waitForWriteSince(sinceMs: number, timeoutMs = WAIT_MS_MAX): Promise<Attempt> {
+    return this.#wait('a new write', timeoutMs, ({ sentAtMs }) => sentAtMs > sinceMs);
   }
 
   async #wait(
@@ -219,7 +224,7 @@ export class Writer {
     });
     try {
       const text = `insert into ${this.#options.table} (run, id) values ($1, $2) returning ${TIMELINE}`;
-      const values = [this.#run, id];
+      const values = [this.run, id];
       const { rows } = await client.query<{ timeline: string }>({ name: 'write', text, values });
       return ended('acknowledged', Number.parseInt(rows[0]?.timeline ?? '', 16), null);
     } catch (error) {
