@@ -45,6 +45,7 @@ export class SimProcess {
   readonly runsCode: boolean;
   readonly #scheduler: Scheduler;
   readonly #held: SimEvent[] = [];
+  readonly #ends = new Set<() => void>();
   #freezes = 0;
   #isAlive = true;
 
@@ -93,7 +94,16 @@ export class SimProcess {
 
   /** Whatever it had still to do is never done. */
   kill(): void {
+    if (!this.#isAlive) return;
     this.#isAlive = false;
     this.#held.length = 0;
+    for (const end of this.#ends) end();
+    this.#ends.clear();
+  }
+
+  /** What the kernel does when it ends; returns what takes this back. */
+  onEnd(end: () => void): () => void {
+    this.#ends.add(end);
+    return () => this.#ends.delete(end);
   }
 }

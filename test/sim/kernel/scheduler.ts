@@ -32,6 +32,10 @@ export class Scheduler {
     return this.#current;
   }
 
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   get eventsRun(): number {
     return this.#eventsRun;
   }

@@ -45,14 +45,21 @@ export class Exchange {
     const caller = this.#scheduler.current;
     if (caller === null) throw new Error('only programs ask');
     const gone = new AbortController();
+    const hangUp = (): void => {
+      if (this.#isUp(caller.host)) {
+        this.#send('control', caller.host, this.#hostOf(host), () => gone.abort());
+      }
+    };
+    const forget = caller.onEnd(hangUp);
     return await new Promise((resolve, reject) => {
       const timer = setTimeout(() => end(new Error('no answer in time')), question.timeoutMs);
       const end = (outcome: SignedAnswer | Error): void => {
+        forget();
         clearTimeout(timer);
         question.signal?.removeEventListener('abort', onAbort);
         if (!(outcome instanceof Error)) resolve(outcome);
         else {
-          this.#send('control', caller.host, this.#hostOf(host), () => gone.abort());
+          hangUp();
           reject(outcome);
         }
       };
@@ -69,7 +76,11 @@ export class Exchange {
   #deliver(
     caller: SimProcess,
     address: string,
-    { question, gone, end }: {
+    {
+      question,
+      gone,
+      end,
+    }: {
       readonly question: Question;
       readonly gone: AbortSignal;
       readonly end: (outcome: SignedAnswer | Error) => void;

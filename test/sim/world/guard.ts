@@ -16,12 +16,7 @@ export class SimGuard implements Guard {
   #deadlineMs = Infinity;
   #event: SimEvent | null = null;
 
-  constructor(
-    process: SimProcess,
-    manager: SimProcess,
-    postgres: Postgres,
-    onChange: () => void,
-  ) {
+  constructor(process: SimProcess, manager: SimProcess, postgres: Postgres, onChange: () => void) {
     this.#process = process;
     this.#manager = manager;
     this.#postgres = postgres;

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { OperatingError } from '../../../src/core/errors';
 import { type PostgresReport, type Problem } from '../../../src/core/protocol';
-import { renderSyncNames } from '../../../src/core/settings';
+import { renderSyncNames } from '../../../src/core/sync';
 import { type RareFacts } from '../../../src/adapters/postgres/observe';
 import { type FenceTimes, type StopLimits } from '../../../src/instance/local-postgres';
 import { type PostgresPort } from '../../../src/instance/ports';
@@ -245,7 +245,7 @@ export class SimLocalPostgres implements PostgresPort {
   }
 
   #running(): Running {
-    const { end, receiver, senders, syncInForce } = this.#model;
+    const { end, receiver, senders, isSyncInForce } = this.#model;
     const { systemIdentifier, timeline } = end.branch;
     const both = { systemIdentifier, timeline, pendingRestart: [] };
     const lsn = lsnText(end.lsn);
@@ -257,8 +257,8 @@ export class SimLocalPostgres implements PostgresPort {
         flushedLsn: lsnText(flushed.lsn),
         replayedLsn: lsnText(flushed.lsn),
       }));
-      const syncNames = renderSyncNames(syncInForce);
-      return { state: 'primary', ...both, lsn, standbys, syncNames, isSyncInForce: true };
+      const syncNames = renderSyncNames(this.#model.syncNames);
+      return { state: 'primary', ...both, lsn, standbys, syncNames, isSyncInForce };
     }
     const upstreamLsn = receiver?.upstreamEnd == null ? null : lsnText(receiver.upstreamEnd.lsn);
     const host = this.#model.data?.upstream?.host ?? '';

@@ -8,6 +8,7 @@ import { Postgres } from './postgres';
 import { type World } from './world';
 
 const OPERATOR_BOOT_MS = { min: 300, max: 1_500 };
+const OPERATOR_STOP_MS = 3_000;
 /** Swarm's delay before it starts a task again, and what it takes until the container runs. */
 const RESTART_MS = { min: 2_000, max: 3_500 };
 const CREATE_MS = { min: 300, max: 1_500 };
@@ -27,6 +28,7 @@ export class SimNode {
   readonly #operatorAddress: string;
   #isUp = true;
   #freezes = 0;
+  readonly #frozenContainers: (Container | null)[] = [];
   #operator: RunningOperator | null = null;
   #operatorProcess: SimProcess | null = null;
   #service: ServiceDesired | null = null;
@@ -97,6 +99,7 @@ export class SimNode {
     this.#freezes += 1;
     this.#note('is frozen');
     this.#operatorProcess?.freeze();
+    this.#frozenContainers.push(this.container);
     this.freezeContainer();
     this.#world.raft.reconsider();
   }
@@ -105,7 +108,8 @@ export class SimNode {
     this.#freezes -= 1;
     this.#note('is thawed');
     this.#operatorProcess?.thaw();
-    this.thawContainer();
+    const container = this.#frozenContainers.pop() ?? null;
+    if (container !== null) this.thawContainer(container);
     this.#world.raft.reconsider();
   }
 
@@ -114,8 +118,9 @@ export class SimNode {
     if (this.#volume !== null) this.#world.frozen(this.#volume.postgres.server, true);
   }
 
-  thawContainer(): void {
-    this.container?.thaw();
+  /** One that has ended meanwhile stays as it is. */
+  thawContainer(frozen: Container): void {
+    frozen.thaw();
     if (this.#volume !== null) this.#world.frozen(this.#volume.postgres.server, false);
   }
 
@@ -124,6 +129,18 @@ export class SimNode {
     this.#note('its operator is killed');
     this.#operatorProcess.kill();
     if (this.#isUp) this.#startOperator();
+  }
+
+  /** SIGTERM; Swarm starts another one. */
+  terminateOperator(): void {
+    const process = this.#operatorProcess;
+    process?.after(0, () => this.#operator?.terminate());
+    this.#world.scheduler.after(OPERATOR_STOP_MS, () => {
+      if (process === this.#operatorProcess && this.#isUp) {
+        process?.kill();
+        this.#startOperator();
+      }
+    });
   }
 
   freezeOperator(): SimProcess | null {
@@ -163,7 +180,7 @@ export class SimNode {
     this.#service = service;
     this.#isContainerWanted = true;
     this.#volume ??= {
-      postgres: new Postgres(service.server, this.name, this.#world.postgresWorld),
+      postgres: new Postgres(service.server, this.name, this.#world.postgresWorld(service.server)),
       tag: null,
     };
     if (this.container === null) this.#startLater(CREATE_MS);
@@ -195,7 +212,7 @@ export class SimNode {
       addressOf: (server) => world.addressOf(server),
       scheduler: world.scheduler,
       exchange: world.exchange,
-      world: world.postgresWorld,
+      world: world.postgresWorld(service.server),
       random: world.random.fork(taskId),
       log: world.logOf(() => manager.process),
       newProcess: (name, runsCode) => this.#newProcess(name, runsCode),
@@ -259,7 +276,12 @@ export class SimNode {
 
   #newProcess(name: string, runsCode: boolean): SimProcess {
     const { scheduler } = this.#world;
-    const process = new SimProcess(scheduler, { name, host: this.name, clock: this.clock, runsCode });
+    const process = new SimProcess(scheduler, {
+      name,
+      host: this.name,
+      clock: this.clock,
+      runsCode,
+    });
     return process;
   }
 

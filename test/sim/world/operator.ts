@@ -44,7 +44,7 @@ export function startOperator(options: OperatorOptions): RunningOperator {
     clock,
     log,
     self: { holder, address: `${address}:${OPERATOR_PORT}` },
-    onLead: (epoch) => void operator.lead(epoch),
+    onLead: (epoch, areLeasesOver) => void operator.lead(epoch, areLeasesOver),
     onLose: () => operator.lose(),
   });
   const operator: Operator = new Operator({
@@ -99,7 +99,8 @@ async function watch(
   }
   const { cluster, server, digest } = JSON.parse(body) as Record<string, string>;
   const ended = new AbortController();
-  const timer = setTimeout(() => ended.abort(), WATCH_TIMEOUT_MS);
+  const late = new DOMException('the watch has lasted long enough', 'TimeoutError');
+  const timer = setTimeout(() => ended.abort(late), WATCH_TIMEOUT_MS);
   const request = { server: server ?? '', digest: digest ?? '' };
   const signal = AbortSignal.any([gone, ended.signal]);
   await operator.waitForChange(cluster ?? '', request, signal);

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { OperatingError } from '../../../src/core/errors';
 import { type VolumeTag } from '../../../src/core/protocol';
-import { renderSyncNames } from '../../../src/core/settings';
+import { renderSyncNames } from '../../../src/core/sync';
 import { type LocalState } from '../../../src/instance/local-state';
 import { type Action } from '../../../src/instance/next-action';
 import { type Random } from '../kernel/random';

@@ -56,6 +56,8 @@ interface Run {
   /** The postmaster is gone, its backends are not yet. */
   isOrphaned: boolean;
   sync: SyncSet | null;
+  /** What some of its processes still go by; undefined once all have reloaded. */
+  formerSync: SyncSet | null | undefined;
   /** Commits that wait for a standby. */
   readonly waiting: Position[];
   readonly senders: Map<string, Sender>;
@@ -76,6 +78,8 @@ const SOUND: Temper = {
 const WRITE_MS = { min: 40, max: 160 };
 const READY_STANDBY_MS = { min: 40, max: 120 };
 const PROMOTE_MS = { min: 10, max: 60 };
+/** Until the last process has read its configuration again. */
+const RELOAD_MS = { min: 1, max: 150 };
 const QUIT_MS = { min: 5, max: 80 };
 const KILL_MS = { min: 1, max: 60 };
 /** Backends end when they notice that the postmaster is gone; a busy one finishes its command. */
@@ -119,8 +123,12 @@ export class Postgres {
     return [...(this.#run?.senders.values() ?? [])];
   }
 
-  get syncInForce(): SyncSet | null {
+  get syncNames(): SyncSet | null {
     return this.#run?.sync ?? null;
+  }
+
+  get isSyncInForce(): boolean {
+    return this.#run?.formerSync === undefined;
   }
 
   get isWritable(): boolean {
@@ -161,6 +169,7 @@ export class Postgres {
       role,
       isOrphaned: false,
       sync: data.sync,
+      formerSync: undefined,
       waiting: [],
       senders: new Map(),
       receiver,
@@ -324,8 +333,8 @@ export class Postgres {
 
   #write(run: Run, data: Data): void {
     data.end = after(data.end);
-    if (run.sync === null) this.#acknowledge(data.end, false);
-    else run.waiting.push(data.end);
+    run.waiting.push(data.end);
+    this.release();
     this.#pump(run);
   }
 
@@ -336,28 +345,39 @@ export class Postgres {
   /** Commits that have enough standbys now. */
   release(): void {
     const run = this.#run;
-    if (run === null) return;
+    if (run === null || !this.isWritable) return;
     while (run.waiting[0] !== undefined && this.#isConfirmed(run, run.waiting[0])) {
       this.#acknowledge(run.waiting[0], run.sync !== null);
       run.waiting.shift();
     }
   }
 
-  #isConfirmed({ sync, senders }: Run, at: Position): boolean {
-    if (sync === null) return true;
-    const confirmed = sync.names.filter((name) => {
+  #isConfirmed({ sync, formerSync, senders }: Run, at: Position): boolean {
+    // The processes reload one by one, and their rules mix (core/sync).
+    const rules = formerSync === undefined ? [sync] : [sync, formerSync];
+    if (rules.includes(null)) return true;
+    const names = new Set(rules.flatMap((rule) => rule?.names ?? []));
+    const confirmed = [...names].filter((name) => {
       const sender = senders.get(name);
       return sender !== undefined && contains(sender.flushed, at);
     });
-    return confirmed.length >= sync.number;
+    return confirmed.length >= Math.min(...rules.map((rule) => rule?.number ?? 0));
   }
 
   /** SIGHUP: the files in the data directory are read again. */
   reload(): void {
     const run = this.#run;
     if (run === null || this.data === null) return;
-    run.sync = this.data.sync;
-    if (run.role === 'primary') this.release();
+    const { sync } = this.data;
+    if (JSON.stringify(sync) !== JSON.stringify(run.sync)) {
+      run.formerSync = run.sync;
+      run.sync = sync;
+      run.process.after(this.#world.random.between(RELOAD_MS.min, RELOAD_MS.max), () => {
+        run.formerSync = undefined;
+        this.release();
+      });
+    }
+    this.release();
     run.receiver.follow();
   }
 

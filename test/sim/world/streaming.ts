@@ -116,12 +116,7 @@ export class Sender {
   #isInFlight = false;
   #isOpen = true;
 
-  constructor(
-    upstream: Postgres,
-    downstream: Postgres,
-    receiver: Receiver,
-    world: PostgresWorld,
-  ) {
+  constructor(upstream: Postgres, downstream: Postgres, receiver: Receiver, world: PostgresWorld) {
     if (upstream.process === null || downstream.process === null) throw new Error('not running');
     this.upstream = upstream;
     this.name = downstream.server;

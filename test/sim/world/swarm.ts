@@ -1,9 +1,5 @@
 /** Docker Swarm as the operator sees it: nodes, services, and the tasks that they have become. */
-import {
-  type NodeSeen,
-  type SwarmSeen,
-  type TaskSeen,
-} from '../../../src/core/observation';
+import { type NodeSeen, type SwarmSeen, type TaskSeen } from '../../../src/core/observation';
 import { type Swarm } from '../../../src/core/ports';
 import { type ServiceDesired, type SwarmStep } from '../../../src/core/steps';
 import { type SimProcess } from '../kernel/process';
@@ -36,10 +32,12 @@ export class SimSwarm {
   portOf(process: SimProcess): Swarm {
     return {
       observe: (cluster) =>
-        this.#raft.call(process, () => this.#seen(cluster)).then((seen) => ({
-          ...seen,
-          seenAtMs: performance.now(),
-        })),
+        this.#raft
+          .call(process, () => this.#seen(cluster))
+          .then((seen) => ({
+            ...seen,
+            seenAtMs: performance.now(),
+          })),
       apply: (step) => this.#raft.call(process, () => this.#apply(step)),
       watch: (changed) => {
         const watcher = { process, changed };

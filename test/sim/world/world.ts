@@ -11,7 +11,7 @@ import { enterWorld } from '../kernel/virtual-time';
 import { enterExchange, Exchange } from './exchange';
 import { type Happening, type Listener, type ServerTruth } from './journal';
 import { SimNode } from './node';
-import { type PostgresWorld } from './postgres';
+import { type Postgres, type PostgresWorld } from './postgres';
 import { Raft } from './raft';
 import { SimSwarm } from './swarm';
 
@@ -89,6 +89,11 @@ export class World {
     const node = this.nodes.find((each) => each.name === name);
     if (node === undefined) throw new Error(`there is no ${name}`);
     return node;
+  }
+
+  /** null where no container has ever run. */
+  postgresOf(server: string): Postgres | null {
+    return this.nodes.find(({ postgres }) => postgres?.server === server)?.postgres ?? null;
   }
 
   get state(): ClusterState | null {
@@ -183,12 +188,11 @@ export class World {
     return log as unknown as Log;
   }
 
-  get postgresWorld(): PostgresWorld {
+  postgresWorld(server: string): PostgresWorld {
     return {
       network: this.network,
-      random: this.random.fork('postgres'),
-      find: (server) =>
-        this.nodes.find(({ postgres }) => postgres?.server === server)?.postgres ?? null,
+      random: this.random.fork(`postgres ${server}`),
+      find: (name) => this.postgresOf(name),
       happen: (happening) => this.happen(happening),
       trace: (who, text) => this.trace(who, text),
     };

@@ -1,0 +1,227 @@
+/**
+ * What goes wrong. Every fault begins at some moment and returns how it is healed; those that heal
+ * by themselves (a killed process is started again by Swarm) return nothing to do.
+ */
+import { type Channel } from './kernel/network';
+import { type Random } from './kernel/random';
+import { type SimNode } from './world/node';
+import { type World } from './world/world';
+
+export interface Fault {
+  readonly name: string;
+  /** How much more often than others. */
+  readonly weight: number;
+  readonly begin: (world: World, random: Random) => Heal;
+}
+
+export type Heal = () => void;
+
+const NOTHING: Heal = () => undefined;
+
+/** The machine of the recorded primary twice as often as any other. */
+function someNode(world: World, random: Random): SimNode {
+  const primary = world.state?.primary;
+  const node = world.nodes.find(({ postgres }) => postgres?.server === primary);
+  return node !== undefined && random.chance(0.5) ? node : random.pick(world.nodes);
+}
+
+const nodeOfServer = (world: World, random: Random): SimNode => {
+  const node = someNode(world, random);
+  return node.postgres === null ? random.pick(world.nodes.slice(0, 2)) : node;
+};
+
+/** In one direction, or in both. */
+function cutNode(
+  world: World,
+  node: string,
+  channels: readonly Channel[] | null,
+  random: Random,
+): Heal {
+  const way = random.pick(['in', 'out', 'both', 'both', 'both'] as const);
+  const heals = [
+    ...(way === 'out' ? [] : [world.network.cut({ channels, from: null, to: node })]),
+    ...(way === 'in' ? [] : [world.network.cut({ channels, from: node, to: null })]),
+  ];
+  world.raft.reconsider();
+  world.trace('fault', () => `${node} is cut off (${channels?.join(', ') ?? 'all'}; ${way})`);
+  return () => {
+    for (const heal of heals) heal();
+    world.raft.reconsider();
+  };
+}
+
+const fault = (name: string, weight: number, begin: Fault['begin']): Fault => ({
+  name,
+  weight,
+  begin,
+});
+
+export const FAULTS: readonly Fault[] = [
+  fault('postmaster killed', 2, (world, random) => {
+    nodeOfServer(world, random).postgres?.killPostmaster();
+    return NOTHING;
+  }),
+  fault('all of PostgreSQL killed', 1, (world, random) => {
+    nodeOfServer(world, random).postgres?.kill('a fault');
+    return NOTHING;
+  }),
+  fault('container killed', 2, (world, random) => {
+    nodeOfServer(world, random).container?.kill();
+    return NOTHING;
+  }),
+  fault('container told to end', 1, (world, random) => {
+    nodeOfServer(world, random).container?.terminate();
+    return NOTHING;
+  }),
+  fault('guard killed', 1, (world, random) => {
+    nodeOfServer(world, random).container?.killGuard();
+    return NOTHING;
+  }),
+  fault('instance manager frozen', 3, (world, random) => {
+    const manager = nodeOfServer(world, random).container?.manager;
+    manager?.freeze();
+    return () => manager?.thaw();
+  }),
+  fault('container frozen', 2, (world, random) => {
+    const node = nodeOfServer(world, random);
+    const { container } = node;
+    if (container === null) return NOTHING;
+    node.freezeContainer();
+    return () => node.thawContainer(container);
+  }),
+  fault('node frozen', 2, (world, random) => {
+    const node = someNode(world, random);
+    node.freeze();
+    return () => node.thaw();
+  }),
+  fault('node killed', 3, (world, random) => {
+    const node = someNode(world, random);
+    node.crash();
+    return () => node.boot();
+  }),
+  fault('node cut off from all', 4, (world, random) =>
+    cutNode(world, someNode(world, random).name, null, random),
+  ),
+  fault('server cut off from the operators', 3, (world, random) => {
+    const { name } = nodeOfServer(world, random);
+    return cutNode(world, name, ['control'], random);
+  }),
+  fault('server cut off from the others', 3, (world, random) => {
+    const { name } = nodeOfServer(world, random);
+    return cutNode(world, name, ['replication', 'peers'], random);
+  }),
+  fault('peers cannot be asked', 1, (world, random) => {
+    const { name } = nodeOfServer(world, random);
+    return cutNode(world, name, ['peers', 'control'], random);
+  }),
+  fault('replication cut', 2, (world, random) => {
+    const { name } = nodeOfServer(world, random);
+    return cutNode(world, name, ['replication'], random);
+  }),
+  fault('manager cut off from Raft', 2, (world, random) =>
+    cutNode(world, someNode(world, random).name, ['raft'], random),
+  ),
+  fault('Swarm without quorum', 2, (world) => {
+    const heal = world.network.cut({ channels: ['raft'], from: null, to: null });
+    world.raft.reconsider();
+    return () => {
+      heal();
+      world.raft.reconsider();
+    };
+  }),
+  fault('an operator killed', 2, (world, random) => {
+    someNode(world, random).killOperator();
+    return NOTHING;
+  }),
+  fault('all operators killed', 2, (world) => {
+    for (const node of world.nodes) node.killOperator();
+    return NOTHING;
+  }),
+  fault('leading operator frozen', 3, (world) => {
+    const leader = world.nodes.find(({ operator }) => operator?.leadership.isLeading());
+    const process = leader?.freezeOperator() ?? null;
+    return () => process?.thaw();
+  }),
+  fault('leading operator told to end', 1, (world) => {
+    const leader = world.nodes.find(({ operator }) => operator?.leadership.isLeading());
+    leader?.terminateOperator();
+    return NOTHING;
+  }),
+  fault('answers of the store are lost', 2, (world) => {
+    world.raft.answerLoss = 0.3;
+    return () => {
+      world.raft.answerLoss = 0;
+    };
+  }),
+  fault('slow and lossy network', 3, (world, random) => {
+    world.network.weather = { delayMs: random.between(5, 150), loss: random.between(0, 0.3) };
+    return () => {
+      world.network.weather = null;
+    };
+  }),
+  fault('slow disk of a standby', 2, (world, random) => {
+    const temper = nodeOfServer(world, random).postgres?.temper;
+    if (temper === undefined) return NOTHING;
+    temper.flushMs = random.between(50, 2_000);
+    return () => {
+      temper.flushMs = 0.3;
+    };
+  }),
+  fault('PostgreSQL does not stop', 2, (world, random) => {
+    const temper = nodeOfServer(world, random).postgres?.temper;
+    if (temper === undefined) return NOTHING;
+    temper.isStuck = true;
+    temper.recoveryMs = random.between(150, 5_000);
+    return () => {
+      temper.isStuck = false;
+      temper.recoveryMs = 150;
+    };
+  }),
+  fault('volume full', 1, (world, random) => {
+    const { postgres } = nodeOfServer(world, random);
+    if (postgres === null) return NOTHING;
+    postgres.temper.isDiskFull = true;
+    postgres.kill('PANIC: No space left on device');
+    return () => {
+      postgres.temper.isDiskFull = false;
+    };
+  }),
+  fault('wall clock set', 1, (world, random) => {
+    someNode(world, random).clock.jumpWall(random.between(-1, 1) * 86_400_000);
+    return NOTHING;
+  }),
+  fault('switchover asked for', 4, (world, random) => {
+    const names = world.spec.servers.map(({ name }) => name);
+    world.changeSpec((spec) => ({ ...spec, primary: random.pick(names) }));
+    return NOTHING;
+  }),
+  fault('paused', 1, (world) => {
+    const since = '2026-01-01T00:00:00.000Z';
+    world.changeState((state) => ({ ...state, paused: { since, by: 'simulation' } }));
+    return () => world.changeState((state) => ({ ...state, paused: null }));
+  }),
+];
+
+const TOTAL = FAULTS.reduce((sum, { weight }) => sum + weight, 0);
+
+export function someFault(random: Random): Fault {
+  let at = random.between(0, TOTAL);
+  return FAULTS.find(({ weight }) => (at -= weight) < 0) ?? FAULTS[0]!;
+}
+
+/** When a fault begins, and how long it lasts. */
+export interface Planned {
+  readonly atMs: number;
+  readonly forMs: number;
+  readonly fault: Fault;
+}
+
+export function planFaults(random: Random, durationMs: number): readonly Planned[] {
+  const count = random.integer(1, 7);
+  return Array.from({ length: count }, () => ({
+    atMs: random.between(0, durationMs),
+    // Some shorter than a lease, some longer than everything.
+    forMs: random.pick([300, 1_500, 6_000, 15_000]) * random.between(0.5, 1.5),
+    fault: someFault(random),
+  })).toSorted((a, b) => a.atMs - b.atMs);
+}

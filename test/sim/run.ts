@@ -1,0 +1,177 @@
+/** One seed: a cluster is built, suffers, is left alone, and must be whole again. */
+import * as decideModule from '../../src/core/decide';
+import { type Spec } from '../../src/core/spec';
+import { Random } from './kernel/random';
+import { installVirtualTime } from './kernel/virtual-time';
+import { type Checker } from './checkers/checker';
+import { Durability } from './checkers/durability';
+import { Fitness } from './checkers/fitness';
+import { Freshness } from './checkers/freshness';
+import { LastCopy } from './checkers/last-copy';
+import { Paused } from './checkers/pause';
+import { missing } from './checkers/recovery';
+import { SinglePrimary } from './checkers/single-primary';
+import { Terms } from './checkers/terms';
+import { planFaults, type Heal } from './faults';
+import { installExchange } from './world/exchange';
+import { World, type Tracer } from './world/world';
+
+export interface RunOptions {
+  /** null: by the seed. */
+  readonly servers: 2 | 3 | null;
+  readonly trace: Tracer | null;
+}
+
+export interface Violation {
+  readonly seed: number;
+  readonly atMs: number;
+  readonly invariant: string;
+  readonly what: string;
+}
+
+export interface Outcome {
+  readonly violation: Violation | null;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly faults: readonly string[];
+}
+
+const SETTLE_MAX_MS = 60_000;
+const SAFETY_MS = 40_000;
+/** Raft's election, a leadership, a lease, a rejoin: and then some. */
+const LIVENESS_MAX_MS = 120_000;
+const LOOK_MS = 500;
+
+let isInstalled = false;
+let present: World | null = null;
+
+/** Puts the real code into simulated worlds; once for the whole program. */
+export function install(): void {
+  if (isInstalled) return;
+  isInstalled = true;
+  installVirtualTime();
+  installExchange();
+  const { decide } = decideModule;
+  Object.assign(decideModule, {
+    decide: (situation: Parameters<typeof decide>[0]) => {
+      const decision = decide(situation);
+      const node = present?.scheduler.current?.host ?? '';
+      present?.happen({ kind: 'decided', node, situation, decision });
+      return decision;
+    },
+  });
+}
+
+export async function runSeed(seed: number, options: RunOptions): Promise<Outcome> {
+  install();
+  const random = new Random(seed).fork('plan');
+  const world = new World({ seed, spec: specFor(random, options.servers), trace: options.trace });
+  present = world;
+  let violation: Violation | null = null;
+  const fail = (invariant: string, what: string): void => {
+    violation ??= { seed, atMs: Math.round(world.scheduler.nowMs), invariant, what };
+    world.trace('VIOLATION', () => `${invariant}: ${what}`);
+    world.scheduler.stop();
+  };
+  const checkers = checkersOf(world);
+  world.listen((happening, atMs) => {
+    for (const checker of checkers) {
+      const what = checker.see(happening, atMs);
+      if (what !== null) fail(checker.invariant, what);
+    }
+  });
+
+  await untilWhole(world, SETTLE_MAX_MS, (what) => fail('L1', `it does not begin: ${what}`));
+  const faults = await suffer(world, random, SAFETY_MS);
+  await untilWhole(world, LIVENESS_MAX_MS, (what) => fail('L1', what));
+  present = null;
+  const { eventsRun: events, nowMs: simulatedMs } = world.scheduler;
+  return { violation, events, simulatedMs, faults };
+}
+
+const checkersOf = (world: World): readonly Checker[] => [
+  new SinglePrimary(world),
+  new Terms(),
+  new Durability(world),
+  new LastCopy(world),
+  new Fitness(world),
+  new Paused(),
+  new Freshness(),
+];
+
+async function untilWhole(
+  world: World,
+  maxMs: number,
+  fail: (what: string) => void,
+): Promise<void> {
+  const endMs = world.scheduler.nowMs + maxMs;
+  for (;;) {
+    const what = missing(world);
+    if (what === null || world.scheduler.isStopped) return;
+    if (world.scheduler.nowMs >= endMs) {
+      fail(what);
+      return;
+    }
+    await world.scheduler.runFor(LOOK_MS);
+  }
+}
+
+/** All faults are healed when this returns. */
+async function suffer(
+  world: World,
+  random: Random,
+  durationMs: number,
+): Promise<readonly string[]> {
+  const planned = planFaults(random, durationMs);
+  const open = new Set<Heal>();
+  const beganMs = world.scheduler.nowMs;
+  for (const { atMs, forMs, fault } of planned) {
+    world.scheduler.after(atMs, () => {
+      world.trace('fault', () => `begins: ${fault.name}, for ${Math.round(forMs)} ms`);
+      const heal = fault.begin(world, random);
+      const once = (): void => {
+        if (!open.delete(once)) return;
+        world.trace('fault', () => `ends: ${fault.name}`);
+        heal();
+      };
+      open.add(once);
+      world.scheduler.after(forMs, once);
+    });
+  }
+  await world.scheduler.runUntil(beganMs + durationMs);
+  if (!world.scheduler.isStopped) for (const heal of [...open]) heal();
+  return planned.map(({ fault }) => fault.name);
+}
+
+function specFor(random: Random, servers: 2 | 3 | null): Spec {
+  const count = servers ?? random.pick([2, 3] as const);
+  const synchronous = random.pick([
+    null,
+    { mode: 'any', number: 1, durability: 'preferred' },
+    { mode: 'any', number: 1, durability: 'required' },
+    { mode: 'first', number: 1, durability: 'preferred' },
+  ] as const);
+  return {
+    cluster: 'orders',
+    image: null,
+    postgres: { version: 17, parameters: {}, hba: [], database: 'app', owner: 'app' },
+    network: { subnet: '10.0.200.0/24' },
+    primary: 'pg1',
+    servers: Array.from({ length: count }, (_, index) => ({
+      name: `pg${String(index + 1)}`,
+      node: { hostname: `n${String(index + 1)}` },
+      port: 5432,
+    })),
+    switchover: { lagBytesMax: 16 * 1024 ** 2, timeoutMs: 10_000 },
+    replication: { synchronous },
+    failover: {
+      mode: 'automatic',
+      ttlMs: 5_000,
+      lagBytesMax: 16 * 1024 ** 2,
+      delayMs: 0,
+      priorities: {},
+      failback: 'hold',
+      failbackAfterMs: 300_000,
+    },
+  };
+}
