@@ -28,7 +28,9 @@ export const generateDocuments = (): readonly GeneratedDocument[] => [
 const SECTIONS: Readonly<Record<Section, string>> = {
   deletion: 'Only for a cluster that is being deleted; nothing else is looked at then.',
   safety: 'What must be known before anything is done.',
+  failover: 'The primary is lost, or was: who takes over, and what is waited for.',
   switchover: 'A change of primary that is under way goes before everything else.',
+  synchronous: 'Which standbys a commit waits for, and what a failover may rely on.',
   objects: 'The cluster’s objects in Swarm.',
   bootstrap: 'From nothing, or from kept volumes, to a first primary.',
   servers: 'The servers of a running cluster.',

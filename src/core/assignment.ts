@@ -2,6 +2,7 @@
  * What each instance is told to be. It follows from the record alone, plus what is seen of the
  * volumes: an operator that takes over gives the same assignments as the one before it.
  */
+import { assignedContract } from './contract';
 import { POSTGRES_PORT, slotName } from './names';
 import {
   HEARTBEAT_MS,
@@ -11,6 +12,7 @@ import {
   type Upstream,
 } from './protocol';
 import { volumeObstacle } from './rules/servers';
+import { syncOfNewPrimary } from './rules/synchronous';
 import { type ServerView, type View } from './situation';
 import { type Spec } from './spec';
 import { type ClusterState } from './state';
@@ -21,6 +23,7 @@ import { type ClusterState } from './state';
  */
 const REPORT_WHILE_STOPPING_MS = 100;
 const REPORT_WHILE_CHECKPOINTING_MS = 250;
+const REPORT_WHILE_ELECTING_MS = 250;
 
 /** The whole assignment of one server of the spec. */
 export function assignmentFor(view: View, server: ServerView): Assignment {
@@ -32,8 +35,9 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     term: state.term,
     task: taskFor(view, server),
     settings: settingsOf(spec),
-    ttlMs: spec.failover.ttlMs,
-    rollCall: null,
+    // Whoever has just started does not know what it has promised: it waits for the longest.
+    ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
+    rollCall: rollCallOf(state),
     reportEveryMs: reportEveryMs(state, server.name),
   };
 }
@@ -43,7 +47,12 @@ export function settingsOf(spec: Spec): InstanceSettings {
   return { parameters, hba, database, owner, subnet: spec.network.subnet };
 }
 
+/** While an old primary is on its way out everybody is asked, and may promise nothing. */
+const rollCallOf = ({ change }: ClusterState): string | null =>
+  change?.phase === 'electing' || change?.phase === 'stopping' ? change.id : null;
+
 function reportEveryMs({ change }: ClusterState, server: string): number {
+  if (change?.phase === 'electing') return REPORT_WHILE_ELECTING_MS;
   if (change === null || (server !== change.from && server !== change.to)) return HEARTBEAT_MS;
   if (change.phase === 'checkpointing') return REPORT_WHILE_CHECKPOINTING_MS;
   return server === change.to ? REPORT_WHILE_STOPPING_MS : HEARTBEAT_MS;
@@ -55,6 +64,9 @@ function taskFor(view: View, server: ServerView): Task {
   const { state } = view;
   if (view.situation.record.deletion !== null) return wait('the cluster is being deleted');
   if (state.systemIdentifier === null) return firstTask(view, server);
+  if (state.fenced.includes(server.name)) {
+    return { kind: 'stop', because: 'it is kept stopped by `pgswarm fence`' };
+  }
   const obstacle = volumeObstacle(server, view);
   if (obstacle !== null) return wait(obstacle);
   return server.name === state.primary ? primaryTask(view, server) : standbyTask(view, server);
@@ -68,35 +80,54 @@ function firstTask({ state }: View, { name, volume }: ServerView): Task {
     : wait('initialised; it is about to become the first primary');
 }
 
-function primaryTask({ state, spec }: View, { name, volume }: ServerView): Task {
+function primaryTask(view: View, { name, volume }: ServerView): Task {
+  const { state } = view;
   const { change } = state;
   if (volume?.kind === 'empty') return wait('the volume of the primary is empty');
   if (change?.phase === 'stopping') {
     return { kind: 'stop', because: `${change.to ?? 'another server'} is to become primary` };
   }
+  if (change?.phase === 'electing') {
+    return { kind: 'stop', because: `it was taken for lost: ${change.reason}` };
+  }
   return {
     kind: 'primary',
-    slots: spec.servers.filter((other) => other.name !== name).map((other) => slotName(other.name)),
+    slots: slotsOfOthers(view, name),
     checkpointFor: change?.phase === 'checkpointing' ? change.id : null,
-    contract: null,
-    sync: null,
-    restartFor: null,
+    contract: assignedContract(view),
+    sync: state.sync.wanted,
+    restartFor: restartFor(state, name),
   };
 }
 
 function standbyTask(view: View, { name, volume }: ServerView): Task {
   const { state, primary } = view;
   // The old primary stays down until the new one is up: the promotion has the machine for itself.
-  if (state.change?.phase === 'promoting' && name === state.change.from) {
+  const isPromoted = primary?.report !== null;
+  if (state.change?.phase === 'promoting' && name === state.change.from && isPromoted) {
     return wait(`${state.change.to ?? 'another server'} is being promoted`);
   }
   const upstream = upstreamOf(state, name);
-  if (volume?.kind !== 'empty')
-    return { kind: 'standby', upstream, slots: [], sync: null, restartFor: null };
+  if (volume?.kind !== 'empty') {
+    return {
+      kind: 'standby',
+      upstream,
+      slots: slotsOfOthers(view, name),
+      sync: syncOfNewPrimary(view, name).wanted,
+      restartFor: restartFor(state, name),
+    };
+  }
   return primary?.asPrimary == null
     ? wait(`to be cloned from ${upstream.server}, which does not accept connections yet`)
     : { kind: 'clone', volumeId: volumeId(state, name), from: upstream };
 }
+
+/** On the primary for those that stream from it; on a standby for those that will one day. */
+const slotsOfOthers = ({ spec }: View, server: string): readonly string[] =>
+  spec.servers.filter(({ name }) => name !== server).map(({ name }) => slotName(name));
+
+const restartFor = ({ restart }: ClusterState, server: string): string | null =>
+  restart?.servers[0] === server ? restart.id : null;
 
 function upstreamOf({ primary, systemIdentifier }: ClusterState, server: string): Upstream {
   if (primary === null || systemIdentifier === null) throw new Error('there is no primary yet');

@@ -9,22 +9,35 @@ import { initialState } from './state';
 import { viewOf, type Situation, type View } from './situation';
 import { type ConditionRaised, type Rule } from './rules/rule';
 import { bootstrapRules } from './rules/bootstrap';
+import { contractRules } from './rules/contract';
 import { deletionRules } from './rules/deletion';
+import { failoverRules } from './rules/failover';
+import { ledgerRules } from './rules/ledger';
+import { maintenanceRules } from './rules/maintenance';
 import { objectRules } from './rules/objects';
+import { promotionRules, promotionWaits } from './rules/promotion';
 import { safetyRules } from './rules/safety';
 import { serverRules } from './rules/servers';
 import { requestRules } from './rules/request';
 import { switchoverRules } from './rules/switchover';
+import { synchronousRules } from './rules/synchronous';
 import { withEvent } from './transitions';
 
 /** The whole table, in order. */
 export const RULES: readonly Rule[] = [
   ...deletionRules,
   ...safetyRules,
+  ...promotionRules,
+  ...failoverRules,
+  ...promotionWaits,
   ...switchoverRules,
+  ...contractRules,
+  ...synchronousRules,
+  ...ledgerRules,
   ...objectRules,
   ...bootstrapRules,
   ...serverRules,
+  ...maintenanceRules,
   ...requestRules,
 ];
 
@@ -68,13 +81,25 @@ function declare(situation: Situation): Decision {
 const forget = (view: View): readonly Step[] => [{ kind: 'forget', cluster: view.spec.cluster }];
 
 function decideOn(view: View): Decision {
+  const { paused } = view.state;
+  const decision = evaluate(view);
+  if (paused === null) return decision;
+  const would = decision.rule === 'steady' ? '' : `; otherwise: ${decision.because}`;
+  const because = `paused by ${paused.by} since ${paused.since}, nothing is decided${would}`;
+  return { ...decision, rule: 'paused', because };
+}
+
+/** Of a paused cluster everything is found, and nothing done. */
+function evaluate(view: View): Decision {
   const rules = view.situation.record.deletion === null ? RULES : deletionRules;
   const findings: RuleFinding[] = [];
   for (const { id, evaluate } of rules) {
     const outcome = evaluate(view);
     if (outcome === null) continue;
     const { because, steps, condition, blocks } = outcome;
-    if (steps.length > 0) return { rule: id, because, steps, findings };
+    if (steps.length > 0 && view.state.paused === null) {
+      return { rule: id, because, steps, findings };
+    }
     findings.push({ rule: id, because, condition });
     if (blocks) break;
   }

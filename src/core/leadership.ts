@@ -68,7 +68,15 @@ export type LeadershipMove =
   /** Another one leads, or did until a moment ago. */
   | { readonly kind: 'follow' }
   /** Write the own name with the epoch + 1. */
-  | { readonly kind: 'takeOver'; readonly because: string }
+  | {
+      readonly kind: 'takeOver';
+      readonly because: string;
+      /**
+       * No lease that the predecessor has granted to a primary is running any more: none is longer
+       * than what is left of its grantor's reign. Not so when the reign was given up early.
+       */
+      readonly areLeasesOver: boolean;
+    }
   /** Stop acting now. */
   | { readonly kind: 'standDown'; readonly because: string };
 
@@ -87,13 +95,18 @@ export function decideLeadership(view: LeadershipView, timing = LEADERSHIP_TIMIN
     }
     return { kind: 'renew' };
   }
-  if (record === null) return { kind: 'takeOver', because: 'There is no leader record yet.' };
-  if (record.released) return { kind: 'takeOver', because: `${record.holder} has released it.` };
+  const takeOver = (because: string, areLeasesOver: boolean): LeadershipMove => ({
+    kind: 'takeOver',
+    because,
+    areLeasesOver,
+  });
+  if (record === null) return takeOver('There is no leader record yet.', false);
+  if (record.released) return takeOver(`${record.holder} has released it.`, false);
   // Our own name from an earlier reign: nobody has taken over, and we have stood down ourselves.
-  if (record.holder === self) return { kind: 'takeOver', because: 'Nobody else has taken over.' };
+  if (record.holder === self) return takeOver('Nobody else has taken over.', true);
   const silentMs = nowMs - view.firstSeenMs;
   if (silentMs < timing.leaseMs + timing.driftMs) return { kind: 'follow' };
-  return { kind: 'takeOver', because: `${record.holder} has not renewed for ${silentMs} ms.` };
+  return takeOver(`${record.holder} has not renewed for ${silentMs} ms.`, true);
 }
 
 /** How long a reign lasts if nothing renews it; 0 or less when it is over. */

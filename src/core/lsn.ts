@@ -26,3 +26,11 @@ export function lagBytes(ahead: Lsn, behind: Lsn): number {
   const difference = lsnBytes(ahead) - lsnBytes(behind);
   return difference > 0n ? Number(difference) : 0;
 }
+
+/** The largest of those that are known; null when none is. */
+export function furthestLsn(lsns: readonly (Lsn | null | undefined)[]): Lsn | null {
+  return lsns.reduce<Lsn | null>(
+    (far, lsn) => (lsn != null && (far === null || compareLsn(lsn, far) > 0) ? lsn : far),
+    null,
+  );
+}

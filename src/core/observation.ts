@@ -11,10 +11,24 @@ export interface Observation {
   readonly phaseSinceMs: number | null;
   /** Time from the stop of the old primary until the new one reported, when this leader saw both. */
   readonly writeGapMs: number | null;
+  /** What the primary of this term may believe that it holds; those that are over may be left out. */
+  readonly grants: readonly Grant[];
+  /** When this leader last heard that the primary accepts writes; null: never in this term. */
+  readonly acceptedAtMs: number | null;
+  /** Since when this leader has seen each standby stream without a break. */
+  readonly streamingSinceMs: Readonly<Record<string, number>>;
   /** Servers whose volumes this leader has removed, while the cluster is being deleted. */
   readonly volumesRemoved: readonly string[];
   /** Since when this leader leads: what has not been heard of may only be about to speak. */
   readonly leadingSinceMs: number;
+}
+
+/** A lease as its grantor sees it. */
+export interface Grant {
+  /** On the leader's clock, never earlier than the primary's own deadline. */
+  readonly endsAtMs: number;
+  /** Swarm's task to which it was granted; null: not known, by an earlier leader perhaps. */
+  readonly taskId: string | null;
 }
 
 export interface SeenReport {
@@ -68,8 +82,9 @@ export interface SecretSeen {
   readonly name: string;
 }
 
-/** The newest task of a service, and the newest failed one: enough to say why nothing runs. */
+/** A container that Swarm runs or has run for a service; it remembers the last five. */
 export interface TaskSeen {
+  readonly id: string;
   readonly service: string;
   readonly nodeId: string | null;
   /** `pending`, `preparing`, `running`, `failed`, `rejected`, `shutdown`, … */

@@ -14,7 +14,7 @@ export interface PromisingSelf {
   readonly server: string;
   /** Of the newest assignment that it has obeyed; 0 without one. */
   readonly term: number;
-  /** What it is told to be; null before the first assignment, when it may not be promoted anyway. */
+  /** What it is told to be; null before the first assignment. */
   readonly task: Task['kind'] | null;
   /** The roll call that it answers; null without one. */
   readonly rollCall: string | null;
@@ -34,6 +34,8 @@ function reasonToRefuse(request: PromiseRequest, self: PromisingSelf): string | 
   if (!(forMs > 0 && forMs <= TTL_MAX_MS)) {
     return `a promise is for more than 0 and at most ${TTL_MAX_MS} ms, not for ${forMs}`;
   }
+  // What it obeyed before it was restarted it does not know: a roll call, perhaps.
+  if (self.task === null) return `${self.server} has just started and no leader has spoken to it`;
   if (self.term > term) {
     return `${self.server} has obeyed term ${self.term}; ${from} was primary in term ${term}`;
   }

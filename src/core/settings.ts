@@ -5,6 +5,7 @@
  * Parameters via the Configuration File"), hence the order: defaults, the user's, the operator's.
  */
 import { REPLICATION_ROLE } from './names';
+import { renderSyncNames } from './sync';
 import { type InstanceSettings, type SyncSet, type Upstream } from './protocol';
 
 /** What an instance knows of its machine and of itself. */
@@ -137,12 +138,6 @@ export function renderUpstream(upstream: Upstream, machine: Machine): string {
 /** `pgswarm-sync.conf`: for whom a commit waits; without effect while the server is a standby. */
 export function renderSync(sync: SyncSet | null): string {
   return lines([GENERATED, ...assignments({ synchronous_standby_names: renderSyncNames(sync) })]);
-}
-
-/** Manual: "synchronous_standby_names"; empty: nobody is waited for. */
-export function renderSyncNames(sync: SyncSet | null): string {
-  if (sync === null) return '';
-  return `ANY ${sync.number} (${sync.names.map((name) => `"${name}"`).join(', ')})`;
 }
 
 /** libpq's connection string to an upstream; dead peers are noticed within about 5 s. */

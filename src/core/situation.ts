@@ -60,6 +60,8 @@ export interface ServerView {
   /** Fresh report; null means unknown, never "stopped". */
   readonly report: Report | null;
   readonly lastSeenMs: number | null;
+  /** The newest report whatever its age: what was said once, not what is. */
+  readonly lastReport: Report | null;
   readonly volume: VolumeReport | null;
   readonly asPrimary: PrimaryReport | null;
   readonly asStandby: StandbyReport | null;
@@ -123,13 +125,14 @@ function serverView(situation: Situation, spec: ServerSpec, swarm: SwarmSeen | n
 function whatItReports(
   { observation, nowMs }: Situation,
   server: string,
-): Pick<ServerView, 'report' | 'lastSeenMs' | 'volume' | 'asPrimary' | 'asStandby'> {
+): Pick<ServerView, 'report' | 'lastReport' | 'lastSeenMs' | 'volume' | 'asPrimary' | 'asStandby'> {
   const seen = observation.reports[server];
   const isFresh = seen !== undefined && nowMs - seen.seenAtMs <= REPORT_AGE_MAX_MS;
   const report = isFresh ? seen.report : null;
   const postgres = report?.postgres;
   return {
     report,
+    lastReport: seen?.report ?? null,
     lastSeenMs: seen?.seenAtMs ?? null,
     volume: report?.volume ?? null,
     asPrimary: postgres?.state === 'primary' ? postgres : null,

@@ -5,7 +5,14 @@ import { switchoverObstacle } from './rules/request';
 import { lagBytes } from './lsn';
 import { type Decision } from './decide';
 import { type ServerView, type View } from './situation';
-import { type LastChange } from './state';
+import {
+  type LastChange,
+  type Loss,
+  type Override,
+  type Pause,
+  type PromotionRequest,
+} from './state';
+import { describeSet } from './sync';
 
 export interface Status {
   readonly cluster: string;
@@ -16,7 +23,16 @@ export interface Status {
   readonly declaredPrimary: string;
   readonly term: number;
   readonly timeline: number | null;
-  readonly override: null;
+  /** Why the primary is another one than declared, on purpose. */
+  readonly override: Override | null;
+  readonly pause: Pause | null;
+  /** A promotion that a person has asked for and that is not done yet. */
+  readonly request: PromotionRequest | null;
+  readonly synchronous: Synchronous | null;
+  /** null: the primary needs none. */
+  readonly lease: Lease | null;
+  /** Newest last. */
+  readonly losses: readonly Loss[];
   readonly servers: readonly ServerStatus[];
   readonly conditions: readonly Condition[];
   readonly lastChange: LastChange | null;
@@ -24,7 +40,32 @@ export interface Status {
   readonly decision: { readonly rule: string; readonly because: string };
 }
 
-export type Phase = 'Creating' | 'Switchover' | 'Ready' | 'Degraded' | 'Unavailable' | 'Deleting';
+export type Phase =
+  | 'Creating'
+  | 'Switchover'
+  | 'Failover'
+  | 'Ready'
+  | 'Degraded'
+  | 'Unavailable'
+  | 'Paused'
+  | 'Deleting';
+
+/** Which standbys have a commit before it is acknowledged, in words: `1 of pg2, pg3`. */
+export interface Synchronous {
+  /** What the primary is told; null: to wait for nobody. */
+  readonly wanted: string | null;
+  /** What is true of every commit that was acknowledged; null: nothing. */
+  readonly guaranteed: string | null;
+}
+
+/** Under what the primary accepts writes. */
+export interface Lease {
+  readonly ttlMs: number;
+  /** Until the last one that was granted is over; null when none is known. */
+  readonly leftMs: number | null;
+  /** All of them must promise to wait when no operator answers. */
+  readonly peers: readonly string[];
+}
 
 export interface ServerStatus {
   readonly name: string;
@@ -73,12 +114,17 @@ export function statusOf(view: View, decision: Decision, troubles: Troubles = NO
     cluster: spec.cluster,
     generation: view.generation,
     phase: phaseOf(view, conditions),
-    paused: false,
+    paused: state.paused !== null,
     primary: state.primary,
     declaredPrimary: spec.primary,
     term: state.term,
-    timeline: view.primary?.asPrimary?.timeline ?? null,
-    override: null,
+    timeline: view.primary?.asPrimary?.timeline ?? state.timeline,
+    override: state.override,
+    pause: state.paused,
+    request: state.request,
+    synchronous: synchronousOf(view),
+    lease: leaseOf(view),
+    losses: state.losses,
     servers: view.servers.map((server) => serverStatus(view, server)),
     conditions,
     lastChange: state.lastChange,
@@ -89,15 +135,36 @@ export function statusOf(view: View, decision: Decision, troubles: Troubles = NO
 function phaseOf(view: View, conditions: readonly Condition[]): Phase {
   if (view.situation.record.deletion !== null) return 'Deleting';
   if (view.state.systemIdentifier === null) return 'Creating';
-  if (view.state.change !== null) return 'Switchover';
+  const { change, paused } = view.state;
+  if (change !== null) return change.kind === 'failover' ? 'Failover' : 'Switchover';
   if (view.primary?.asPrimary == null) return 'Unavailable';
+  if (paused !== null) return 'Paused';
   return conditions.every(({ status }) => status === 'True') ? 'Ready' : 'Degraded';
+}
+
+function synchronousOf({ state, spec }: View): Synchronous | null {
+  const { wanted, guaranteed } = state.sync;
+  const isConcerned =
+    wanted !== null || guaranteed !== null || spec.replication.synchronous !== null;
+  if (!isConcerned) return null;
+  return {
+    wanted: wanted === null ? null : describeSet(wanted),
+    guaranteed: guaranteed === null ? null : describeSet(guaranteed),
+  };
+}
+
+function leaseOf({ state, situation, nowMs }: View): Lease | null {
+  if (state.contract === null) return null;
+  const ends = situation.observation.grants.map(({ endsAtMs }) => endsAtMs - nowMs);
+  const leftMs = ends.length === 0 ? null : Math.max(0, Math.round(Math.max(...ends)));
+  return { ttlMs: state.contract.ttlMs, leftMs, peers: state.contract.peers };
 }
 
 const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   Ready: 'the primary accepts writes',
   ObjectsReady: 'network, secrets and services are as declared',
   ServersReady: 'every standby streams from the primary',
+  Synchronous: 'commits are on as many standbys as declared',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
 };

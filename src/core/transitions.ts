@@ -3,16 +3,19 @@
  * record becomes. Nothing else writes a state.
  */
 import { type Lsn } from './lsn';
-import { type VolumeTag } from './protocol';
+import { type Contract, type Divergence, type VolumeTag } from './protocol';
 import {
   EVENTS_MAX,
+  LOSSES_MAX,
   type ClusterEvent,
   type ClusterState,
-  type LastChange,
+  type Loss,
+  type Override,
   type Pause,
   type PromotionRequest,
   type Restart,
   type RoleChange,
+  type SyncState,
 } from './state';
 
 /** Appends to the history, which is bounded. */
@@ -34,9 +37,15 @@ export function beginInitialising(state: ClusterState, server: string): ClusterS
 export function firstPrimary(
   state: ClusterState,
   primary: string,
-  tags: readonly VolumeTag[],
-  change: Pick<LastChange, 'kind' | 'at'>,
+  begun: {
+    readonly tags: readonly VolumeTag[];
+    readonly timeline: number | null;
+    readonly contract: Contract | null;
+    readonly kind: 'initialised' | 'adopted';
+    readonly at: string;
+  },
 ): ClusterState {
+  const { tags, timeline, contract, kind, at } = begun;
   const tag = tags.find(({ server }) => server === primary);
   if (tag === undefined) throw new Error(`the first primary ${primary} has no tagged volume`);
   return {
@@ -45,8 +54,10 @@ export function firstPrimary(
     primary,
     systemIdentifier: tag.systemIdentifier,
     initialising: null,
+    timeline,
+    contract,
     volumes: Object.fromEntries(tags.map(({ server, volumeId }) => [server, { volumeId }])),
-    lastChange: { ...change, from: null, to: primary, writeGapMs: null, lostBytes: 0 },
+    lastChange: { kind, at, from: null, to: primary, writeGapMs: null, lostBytes: 0 },
   };
 }
 
@@ -65,7 +76,12 @@ export function volumeForgotten(state: ClusterState, server: string): ClusterSta
 
 export function beginSwitchover(
   state: ClusterState,
-  request: { readonly to: string; readonly generation: number; readonly at: string },
+  request: {
+    readonly to: string;
+    readonly generation: number;
+    readonly at: string;
+    readonly reason: string;
+  },
 ): ClusterState {
   if (state.primary === null) throw new Error('a switchover needs a primary');
   const change: RoleChange = {
@@ -77,7 +93,7 @@ export function beginSwitchover(
     generation: request.generation,
     startedAt: request.at,
     shutdownLsn: null,
-    reason: `declared in generation ${request.generation}`,
+    reason: request.reason,
     knownLsn: null,
   };
   return { ...state, changes: state.changes + 1, change };
@@ -87,32 +103,125 @@ export function stopOldPrimary(state: ClusterState, change: RoleChange): Cluster
   return { ...state, change: { ...change, phase: 'stopping' } };
 }
 
-/** The one place where a term begins: the old primary has reported where its WAL ends. */
+/** Nobody knows yet who will be primary; from now on the old one gets no lease any more. */
+export function beginFailover(
+  state: ClusterState,
+  request: {
+    readonly generation: number;
+    readonly at: string;
+    readonly reason: string;
+    readonly knownLsn: Lsn | null;
+  },
+): ClusterState {
+  if (state.primary === null) throw new Error('a failover needs a primary that is gone');
+  const { generation, at, reason, knownLsn } = request;
+  const change: RoleChange = {
+    id: `${state.term}.${state.changes + 1}`,
+    kind: 'failover',
+    from: state.primary,
+    to: null,
+    phase: 'electing',
+    generation,
+    startedAt: at,
+    shutdownLsn: null,
+    reason,
+    knownLsn,
+  };
+  return { ...state, changes: state.changes + 1, change };
+}
+
+/** The old primary is back, and nobody has taken its place. */
+export function giveUpFailover(state: ClusterState): ClusterState {
+  return { ...state, change: null };
+}
+
+/**
+ * The one place where a term begins. The old primary cannot write any more; whoever obeys the new
+ * term knows its contract and its synchronous set from the first moment.
+ */
 export function nameNewPrimary(
   state: ClusterState,
   change: RoleChange,
-  shutdownLsn: Lsn,
+  next: {
+    readonly primary: string;
+    readonly contract: Contract | null;
+    readonly sync: SyncState;
+    readonly override: Override | null;
+  },
 ): ClusterState {
   return {
     ...state,
+    ...next,
     term: state.term + 1,
-    primary: change.to,
-    change: { ...change, phase: 'promoting', shutdownLsn },
+    change: { ...change, to: next.primary, phase: 'promoting' },
   };
 }
 
-export function finishSwitchover(
+/** The new primary accepts writes. */
+export function finishChange(
   state: ClusterState,
   change: RoleChange,
-  result: { readonly writeGapMs: number | null; readonly at: string },
+  result: {
+    readonly timeline: number;
+    readonly writeGapMs: number | null;
+    readonly lostBytes: number;
+    readonly at: string;
+  },
 ): ClusterState {
-  const { from, to, kind } = change;
+  const { from, kind } = change;
+  const { timeline, ...rest } = result;
+  const to = change.to ?? from;
   return {
     ...state,
+    timeline,
     change: null,
     refusal: null,
-    lastChange: { kind, from, to: to ?? from, lostBytes: 0, ...result },
+    request: state.request?.to === to ? null : state.request,
+    lastChange: { kind, from, to, ...rest },
+    losses: kind === 'failover' ? withLoss(state, change, result) : state.losses,
   };
+}
+
+/** An estimate, until the old primary has come back and counted. */
+function withLoss(
+  { losses, term }: ClusterState,
+  { from }: RoleChange,
+  { lostBytes, at }: { readonly lostBytes: number; readonly at: string },
+): readonly Loss[] {
+  if (lostBytes === 0) return losses;
+  const loss: Loss = {
+    term: term - 1,
+    server: from,
+    at,
+    estimatedBytes: lostBytes,
+    measured: null,
+  };
+  return [...losses, loss].slice(-LOSSES_MAX);
+}
+
+/** What an old primary has found in its WAL that the new one has not; known once by term and server. */
+export function lossMeasured(
+  state: ClusterState,
+  server: string,
+  measured: Divergence,
+  at: string,
+): ClusterState {
+  const isSame = (loss: Loss): boolean => loss.term === measured.term && loss.server === server;
+  const known = state.losses.find(isSame);
+  const loss: Loss = {
+    ...(known ?? { term: measured.term, server, at, estimatedBytes: null }),
+    measured,
+  };
+  const others = state.losses.filter((each) => !isSame(each));
+  return { ...state, losses: [...others, loss].slice(-LOSSES_MAX) };
+}
+
+export function contractRecorded(state: ClusterState, contract: Contract | null): ClusterState {
+  return { ...state, contract };
+}
+
+export function timelineRecorded(state: ClusterState, timeline: number): ClusterState {
+  return { ...state, timeline };
 }
 
 /** The switchover is given up before a new primary was named: the old one is primary as before. */
@@ -132,6 +241,11 @@ export function giveUpSwitchover(
       ...why,
     },
   };
+}
+
+/** One of the writes on the way from one synchronous set to another; their order is in `sync.ts`. */
+export function syncChanged(state: ClusterState, sync: SyncState): ClusterState {
+  return { ...state, sync };
 }
 
 // ── what people ask for with a verb ──────────────────────────────────────────────────────────

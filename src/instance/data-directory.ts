@@ -21,6 +21,15 @@ const KEPT_HBA_FILE = `${HBA_FILE}.kept`;
 /** What ALTER SYSTEM and pg_basebackup write; read last, it would win over the generated files. */
 const AUTO_FILE = 'postgresql.auto.conf';
 
+/** The generated files, all but the upstream. */
+export const OWN_FILES: readonly string[] = [
+  ENTRY_FILE,
+  SETTINGS_FILE,
+  SYNC_FILE,
+  HBA_FILE,
+  AUTO_FILE,
+];
+
 /** Writes what has changed, once `check` has let it pass; a running server is not told. */
 export async function writeSettings(
   directory: string,

@@ -42,11 +42,12 @@ export class Instance {
 
   constructor(options: InstanceOptions) {
     this.#options = options;
-    const { identity, log, taskId, volume, control, peers } = options;
+    const { identity, log, taskId, volume, remembered, control, peers } = options;
     this.#state = new LocalState({
       identity,
       taskId,
       volume,
+      ...(remembered === undefined ? {} : { remembered }),
       onChange: () => this.#changed(),
       promiseLeftMs: () => this.#promiseLeftMs,
     });
@@ -231,7 +232,10 @@ export class Instance {
   async #perform(action: Action, signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     const beganAtMs = performance.now();
-    const fields = { action: action.kind };
+    const fields = {
+      action: action.kind,
+      ...('because' in action ? { because: action.because } : {}),
+    };
     const durationMs = (): number => Math.round(performance.now() - beganAtMs);
     log.info('Action begins', fields);
     try {

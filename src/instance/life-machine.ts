@@ -46,6 +46,8 @@ interface LifeContext {
 /** Delay before a failed action is tried again; doubled with each failure in a row. */
 const RETRY_MS = 1000;
 const RETRY_MAX_MS = 30_000;
+/** A look costs little, and the way back of a server begins with it. */
+const RETRY_MAX_OF: Readonly<Partial<Record<Action['kind'], number>>> = { compare: 2000 };
 /** Insurance: a change that nobody announced is seen this late. */
 const LOOK_EVERY_MS = 1000;
 
@@ -190,7 +192,8 @@ function heldProblem(context: LifeContext): Problem | null {
 function held({ action, held: before, ports }: LifeContext, error: unknown): LifeContext['held'] {
   if (action === null) return before;
   const failures = (before[action.kind]?.failures ?? 0) + 1;
-  const delayMs = Math.min(RETRY_MS * 2 ** (failures - 1), RETRY_MAX_MS);
+  const delayMaxMs = RETRY_MAX_OF[action.kind] ?? RETRY_MAX_MS;
+  const delayMs = Math.min(RETRY_MS * 2 ** (failures - 1), delayMaxMs);
   const problem = {
     reason: error instanceof OperatingError ? error.code : 'ActionFailed',
     message: messageOf(error),

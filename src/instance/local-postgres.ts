@@ -21,7 +21,7 @@ import { Observer } from './observer';
 import { RepeatedMessages } from './repeated-messages';
 import { restartDelayMs } from './restart-pacing';
 import { ServerMessages } from './server-messages';
-import { StreamFailures } from './stream-failures';
+import { isStreamFailure, StreamFailures } from './stream-failures';
 
 export interface LocalPostgresOptions {
   readonly directory: string;
@@ -237,6 +237,11 @@ export class LocalPostgres {
     this.#observer.expectReload();
   }
 
+  /** What kept it from streaming until now was said of another upstream. */
+  forgetStreamFailures(): void {
+    this.#streamFailures.clear();
+  }
+
   /** After a reload: returns when new statements see the setting's value. */
   async untilSetting(name: string, value: string): Promise<void> {
     const deadlineMs = performance.now() + SETTING_MAX_MS;
@@ -362,9 +367,7 @@ export class LocalPostgres {
     const { severity, level, message, fields } = entry;
     const nowMs = performance.now();
     this.#messages.add(entry);
-    if (fields['backend'] === 'walreceiver' && level !== 'LOG') {
-      this.#streamFailures.add(message, nowMs);
-    }
+    if (isStreamFailure(entry)) this.#streamFailures.add(message, nowMs);
     if (this.#repeated.has(entry, nowMs)) return;
     this.#options.log.log(severity, message, { postgres: level, ...fields });
   }

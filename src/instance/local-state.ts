@@ -12,7 +12,9 @@ import {
 import { type Lsn } from '../core/lsn';
 import { type RareFacts } from '../adapters/postgres/observe';
 import { type LocalFacts, type Permission } from './next-action';
+import { type Rejoin } from './rejoin/ladder';
 import { contractOf } from './tenure';
+import { NO_MARKS, type VolumeMarks } from './volume';
 
 export interface Identity {
   readonly cluster: string;
@@ -32,6 +34,9 @@ interface Values {
   /** How far each standby's WAL is on disk, by the leader's knowledge. */
   readonly positions: Readonly<Record<string, Lsn>>;
   readonly volume: VolumeReport;
+  readonly marks: VolumeMarks;
+  /** What is known of the way back to the upstream; null when there is nothing of note. */
+  readonly rejoin: Rejoin | null;
   /** The upstream written by this boot. */
   readonly upstream: Upstream | null;
   /** The settings that the running server has been told. */
@@ -50,10 +55,17 @@ interface Values {
   readonly problem: Problem | null;
 }
 
+export interface Remembered {
+  readonly marks: VolumeMarks;
+  readonly divergence: Divergence | null;
+}
+
 export interface LocalStateOptions {
   readonly identity: Identity;
   readonly taskId: string | null;
   readonly volume: VolumeReport;
+  /** What the volume remembers of earlier boots. */
+  readonly remembered?: Remembered;
   readonly onChange: () => void;
   /** How long this instance will not be promoted yet; null when it may be. */
   readonly promiseLeftMs: () => number | null;
@@ -70,6 +82,8 @@ export class LocalState {
       assignment: null,
       positions: {},
       volume: options.volume,
+      marks: options.remembered?.marks ?? NO_MARKS,
+      rejoin: null,
       upstream: null,
       settingsApplied: null,
       rolesEnsured: null,
@@ -78,7 +92,7 @@ export class LocalState {
       rollCall: null,
       syncApplied: null,
       isLeaving: false,
-      divergence: null,
+      divergence: options.remembered?.divergence ?? null,
       busy: null,
       problem: null,
     };
@@ -106,7 +120,10 @@ export class LocalState {
       JSON.stringify(applied) === JSON.stringify(assignment?.settings ?? null);
     return {
       task: assignment?.task ?? null,
+      term: assignment?.term ?? null,
       volume,
+      marks: this.#values.marks,
+      rejoin: this.#values.rejoin,
       postgres: report,
       upstream,
       hasSettings: isSame(this.#values.settingsApplied),

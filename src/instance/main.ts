@@ -17,10 +17,11 @@ import { startGuard } from './guard';
 import { serveHealth } from './health-server';
 import { Instance } from './instance';
 import { LocalPostgres } from './local-postgres';
-import { type LocalState } from './local-state';
+import { type LocalState, type Remembered } from './local-state';
 import { perform, prepareMachine } from './perform';
 import { type InstanceParts } from './ports';
-import { dataDirectory, openVolume, readVolume } from './volume';
+import { newestDivergence } from './rejoin/kept-wal';
+import { dataDirectory, NO_MARKS, openVolume, readMarks, readVolume } from './volume';
 
 /** Runs until SIGTERM or SIGINT, and then until PostgreSQL has stopped; the process's exit code. */
 export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number> {
@@ -36,6 +37,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     identity: { cluster, server, bootId: randomUUID() },
     taskId: environment.taskId,
     volume,
+    remembered: await rememberedBy(environment),
     stopGraceMs: environment.stopGraceMs,
     control: new ControlClient({
       cluster,
@@ -49,7 +51,9 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
       assemble({ environment, secrets, machine, log }, state, onChange),
   });
   const peerServer = createPeerServer({
-    keyOf: (name) => (name === cluster ? secrets.control : null),
+    cluster,
+    server,
+    key: secrets.control,
     onPromise: (request) => instance.promise(request),
     log,
   });
@@ -104,7 +108,7 @@ function assemble(
   });
   return {
     postgres,
-    guard: startGuard({ directory, log, onEnd: onChange }),
+    guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
       await perform({ environment, secrets, machine, postgres, state }, action, signal),
   };
@@ -127,6 +131,14 @@ async function volumeNow(environment: InstanceEnvironment): Promise<VolumeReport
   );
   if (!isWritable) return { kind: 'unusable', detail: volumeProblem ?? 'it cannot be written' };
   return await readVolume(dataVolume, environment);
+}
+
+/** What earlier boots have written into the volume. */
+async function rememberedBy({ dataVolume }: InstanceEnvironment): Promise<Remembered> {
+  return {
+    marks: await readMarks(dataVolume).catch(() => NO_MARKS),
+    divergence: await newestDivergence(dataVolume).catch(() => null),
+  };
 }
 
 async function volumeOf(environment: InstanceEnvironment): Promise<VolumeReport> {

@@ -10,7 +10,7 @@
 import { slotChanges, slotsBehind } from '../adapters/postgres/slots';
 import { type SlotSeen } from '../adapters/postgres/observe';
 import { type Lsn } from '../core/lsn';
-import { renderSyncNames } from '../core/settings';
+import { renderSyncNames } from '../core/sync';
 import {
   type PostgresReport,
   type Problem,
@@ -20,6 +20,8 @@ import {
   type VolumeReport,
   type VolumeTag,
 } from '../core/protocol';
+import { nextRung, rejoinOf, type Rejoin } from './rejoin/ladder';
+import { type VolumeMarks } from './volume';
 
 export type Action =
   | { readonly kind: 'initialise'; readonly volumeId: string }
@@ -27,7 +29,14 @@ export type Action =
   | { readonly kind: 'start-primary' }
   /** No upstream: the one that was configured last. */
   | { readonly kind: 'start-standby'; readonly upstream: Upstream | null }
+  /** Look whether this server can follow the upstream as it is; stops it when it runs. */
+  | { readonly kind: 'compare'; readonly upstream: Upstream; readonly suspicion: string | null }
+  | { readonly kind: 'rewind'; readonly upstream: Upstream; readonly because: string }
+  | { readonly kind: 'reclone'; readonly upstream: Upstream; readonly because: string }
+  /** It streams: nothing of the way back is needed any more. */
+  | { readonly kind: 'settle' }
   | { readonly kind: 'promote' }
+  | { readonly kind: 'note-term'; readonly term: number }
   | { readonly kind: 'stop' }
   | { readonly kind: 'follow'; readonly upstream: Upstream }
   | { readonly kind: 'reconfigure' }
@@ -50,7 +59,10 @@ export interface Permission {
 export interface LocalFacts extends Permission {
   /** null until the first assignment of this boot. */
   readonly task: Task | null;
+  readonly term: number | null;
   readonly volume: VolumeReport;
+  readonly marks: VolumeMarks;
+  readonly rejoin: Rejoin | null;
   readonly postgres: PostgresReport;
   /** The upstream written by this boot; null when unknown. */
   readonly upstream: Upstream | null;
@@ -95,15 +107,21 @@ export function isSuperseded(action: Action, task: Task): boolean {
       return task.kind !== 'primary';
     case 'start-standby':
       return true;
+    case 'compare':
+    case 'reclone':
+      return task.kind !== 'standby' || task.upstream.server !== action.upstream.server;
+    case 'settle':
+      return task.kind !== 'standby';
     case 'checkpoint':
       return task.kind !== 'primary' || task.checkpointFor !== action.changeId;
     default:
-      // The others are bounded and short; half done, they would only have to be done again.
+      // The others are bounded and short; half done, they would only have to be done again. A
+      // rewind may be long, but half done it would be lost, and the data directory with it.
       return false;
   }
 }
 
-function obstacle({ task, volume }: LocalFacts): Problem | null {
+function obstacle({ task, volume, marks }: LocalFacts): Problem | null {
   if (task === null || task.kind === 'wait' || task.kind === 'stop') return null;
   if (volume.kind === 'foreign' || volume.kind === 'unusable') {
     const message = `the data volume cannot be used: ${volume.detail}`;
@@ -111,11 +129,19 @@ function obstacle({ task, volume }: LocalFacts): Problem | null {
   }
   if (task.kind === 'initialise' || task.kind === 'clone') return null;
   if (volume.kind === 'tagged') {
+    if (task.kind === 'primary' && marks.isHalfRewound) return HALF_REWOUND;
     return task.kind === 'standby' ? foreignUpstream(volume.tag, task.upstream) : null;
   }
   const message = `to run as ${task.kind}, but the data volume is empty`;
   return { reason: 'VolumeEmpty', message };
 }
+
+const HALF_REWOUND: Problem = {
+  reason: 'RewindCutShort',
+  message:
+    'a rewind of this data directory was cut short: it cannot be started. As a standby it would be ' +
+    'cloned again',
+};
 
 function foreignUpstream({ systemIdentifier }: VolumeTag, upstream: Upstream): Problem | null {
   if (systemIdentifier === upstream.systemIdentifier) return null;
@@ -148,8 +174,8 @@ function actionsWanted(facts: LocalFacts): readonly Action[] {
 }
 
 /** Without an assignment a standby serves reads; a former primary might be one too many. */
-function firstContact({ volume, postgres }: LocalFacts): readonly Action[] {
-  const isStandby = postgres.state === 'stopped' && postgres.standbySignal;
+function firstContact({ volume, marks, postgres }: LocalFacts): readonly Action[] {
+  const isStandby = postgres.state === 'stopped' && postgres.standbySignal && !marks.isHalfRewound;
   return volume.kind === 'tagged' && isStandby ? [{ kind: 'start-standby', upstream: null }] : [];
 }
 
@@ -171,6 +197,7 @@ function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>):
         ...(facts.hasRoles ? [] : [{ kind: 'ensure-roles' } as const]),
         ...slots(facts, task.slots),
         ...settings(facts),
+        ...noteTerm(facts),
       ];
     case 'starting':
     case 'stopping':
@@ -183,24 +210,66 @@ function asStandby(facts: LocalFacts, task: Extract<Task, { kind: 'standby' }>):
   const { upstream } = task;
   switch (facts.postgres.state) {
     case 'stopped':
-      return [{ kind: 'start-standby', upstream }];
+      return [wayBack(facts, upstream)];
     case 'primary':
       return [{ kind: 'stop' }];
     case 'standby':
       return [
         ...following(facts, upstream),
+        ...suspecting(facts, upstream),
         ...sync(facts, task.sync),
         ...settings(facts),
         ...slots(facts, task.slots),
         ...advance(facts),
         ...restart(facts, task.restartFor),
+        ...settle(facts),
       ];
     case 'starting':
-      return following(facts, upstream);
+      return [...following(facts, upstream), ...suspecting(facts, upstream)];
     case 'stopping':
     case 'unknown':
       return [];
   }
+}
+
+/** A standby starts as it is; whether it can go on shows then. A former primary is compared first. */
+function wayBack({ postgres, marks, rejoin }: LocalFacts, upstream: Upstream): Action {
+  const { standing, suspicion, failed } = rejoinOf(rejoin, upstream);
+  const isStandby = postgres.state === 'stopped' && postgres.standbySignal;
+  if (standing === null && !marks.isHalfRewound) {
+    if (isStandby && suspicion === null) return { kind: 'start-standby', upstream };
+    return { kind: 'compare', upstream, suspicion };
+  }
+  const { name, because } = nextRung({
+    upstream: upstream.server,
+    isHalfRewound: marks.isHalfRewound,
+    standing: standing ?? { kind: 'aligned' },
+    failed,
+  });
+  return name === 'start' ? { kind: 'start-standby', upstream } : { kind: name, upstream, because };
+}
+
+/** Problems of a stream that do not pass by themselves. */
+export const SUSPICIOUS: readonly string[] = [
+  'TimelineDiverged',
+  'WalRemoved',
+  'RecoveryImpossible',
+];
+
+function suspecting({ streamProblem }: LocalFacts, upstream: Upstream): readonly Action[] {
+  if (streamProblem === null || !SUSPICIOUS.includes(streamProblem.reason)) return [];
+  return [{ kind: 'compare', upstream, suspicion: streamProblem.message }];
+}
+
+/** Connected is not enough: only a standby that has heard of the upstream's WAL streams. */
+function settle({ postgres, marks, rejoin, streamProblem }: LocalFacts): readonly Action[] {
+  if (postgres.state !== 'standby' || streamProblem !== null) return [];
+  const streams = postgres.receiver?.status === 'streaming' && postgres.upstreamLsn !== null;
+  return streams && (marks.hasOldCopy || rejoin !== null) ? [{ kind: 'settle' }] : [];
+}
+
+function noteTerm({ term, marks }: LocalFacts): readonly Action[] {
+  return term === null || term === marks.primaryTerm ? [] : [{ kind: 'note-term', term }];
 }
 
 function sync({ syncApplied }: LocalFacts, wanted: SyncSet | null): readonly Action[] {

@@ -19,7 +19,8 @@ import { prepareUpstream } from '../adapters/postgres/upstream-check';
 import { OperatingError } from '../core/errors';
 import { REPLICATION_ROLE } from '../core/names';
 import { type InstanceSettings, type Upstream } from '../core/protocol';
-import { renderSettings, renderSyncNames, type Machine } from '../core/settings';
+import { renderSettings, type Machine } from '../core/settings';
+import { renderSyncNames } from '../core/sync';
 import {
   hasSettings,
   restoreHba,
@@ -32,8 +33,20 @@ import {
 import { type InstanceEnvironment, type Secrets } from './environment';
 import { type LocalPostgres } from './local-postgres';
 import { type LocalState } from './local-state';
-import { type Action } from './next-action';
-import { beginFilling, commitFilling, dataDirectory, openVolume } from './volume';
+import { SUSPICIOUS, type Action } from './next-action';
+import { standingTo } from './rejoin/compare';
+import { afterComparison, rejoinOf } from './rejoin/ladder';
+import { reclone } from './rejoin/reclone';
+import { rewind } from './rejoin/rewind';
+import {
+  beginFilling,
+  commitFilling,
+  dataDirectory,
+  notePrimaryTerm,
+  openVolume,
+  readMarks,
+  removeOldCopy,
+} from './volume';
 
 export interface Performer {
   readonly environment: InstanceEnvironment;
@@ -46,6 +59,8 @@ export interface Performer {
 /** A demotion that takes longer is not orderly any more; the switchover is given up long before. */
 const STOP_LIMITS = { fastMs: 30_000, immediateMs: 5000 };
 const CHECKPOINT_MAX_MS = 60 * 60_000;
+/** A standby that cannot become consistent never accepts connections: it is not waited for. */
+const STUCK_POLL_MS = 200;
 
 type Perform<Kind extends Action['kind']> = (
   performer: Performer,
@@ -55,8 +70,19 @@ type Perform<Kind extends Action['kind']> = (
 
 const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   initialise: async (performer, { volumeId }, signal) =>
-    await fill(performer, volumeId, signal, initialiseDirectory),
-  clone,
+    await fill(performer, signal, initialiseDirectory, committing(performer, volumeId)),
+  clone: async (performer, { volumeId, from }, signal) =>
+    await copy(performer, from, signal, committing(performer, volumeId)),
+  compare,
+  rewind,
+  reclone: async (performer, action, signal) =>
+    await reclone(
+      performer,
+      action,
+      signal,
+      async (from, commit) => await copy(performer, from, signal, commit),
+    ),
+  settle,
   'start-primary': async (performer, _, signal) => await start(performer, signal),
   'start-standby': startStandby,
   promote: async ({ postgres }) => await postgres.promote(),
@@ -64,6 +90,11 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   follow: async (performer, { upstream }) => {
     await configureUpstream(performer, upstream);
     await performer.postgres.reload();
+    performer.postgres.forgetStreamFailures();
+  },
+  'note-term': async ({ environment, state }, { term }) => {
+    await notePrimaryTerm(environment.dataVolume, term);
+    state.set({ marks: await readMarks(environment.dataVolume) });
   },
   reconfigure,
   'ensure-roles': provideRoles,
@@ -112,30 +143,35 @@ export async function prepareMachine(
   };
 }
 
-async function clone(
+/** Makes a directory that is filled the volume's data directory. */
+type Commit = (systemIdentifier: string) => Promise<void>;
+
+async function copy(
   performer: Performer,
-  { volumeId, from }: Extract<Action, { kind: 'clone' }>,
+  from: Upstream,
   signal: AbortSignal,
+  commit: Commit,
 ): Promise<void> {
   const { machine, secrets, state } = performer;
   await prepareUpstream(from, secrets.replication).catch((error: unknown) => {
     const attempted = `looking at ${from.server} (${from.host}:${from.port}) before cloning from it`;
     throw explainFailure(error, { attempted, otherwise: 'CloneFailed' });
   });
-  await fill(performer, volumeId, signal, async (options) => {
+  const write = async (options: FillOptions): Promise<void> => {
     await cloneDirectory(from, options);
     await writeUpstream(options.directory, from, machine);
     await writeStandbySignal(options.directory);
-  });
+  };
+  await fill(performer, signal, write, commit);
   state.set({ upstream: from });
 }
 
-/** Fills the empty volume; only the last step makes it anything but empty. */
+/** Fills a new directory; only the last step makes it anything but one to be thrown away. */
 async function fill(
   { environment, machine, postgres, state }: Performer,
-  volumeId: string,
   signal: AbortSignal,
   write: (options: FillOptions) => Promise<void>,
+  commit: Commit,
 ): Promise<void> {
   const { binDirectory, dataVolume, cluster, server } = environment;
   const settings = settingsOf(state);
@@ -147,11 +183,45 @@ async function fill(
     await writeHba(directory, settings, async () => await Promise.resolve());
     const { systemIdentifier } = await readControlData(directory, binDirectory);
     signal.throwIfAborted();
-    await commitFilling(dataVolume, { cluster, server, systemIdentifier, volumeId });
+    await commit(systemIdentifier);
     await postgres.inspect();
     state.set({ volume: await openVolume(dataVolume, { cluster, server }) });
   } finally {
     state.set({ busy: null });
+  }
+}
+
+const committing =
+  ({ environment }: Performer, volumeId: string): Commit =>
+  async (systemIdentifier) => {
+    const { dataVolume, cluster, server } = environment;
+    await commitFilling(dataVolume, { cluster, server, systemIdentifier, volumeId });
+  };
+
+async function compare(
+  performer: Performer,
+  { upstream, suspicion }: Extract<Action, { kind: 'compare' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { state } = performer;
+  const standing = await standingTo(performer, upstream, suspicion, signal);
+  const before = rejoinOf(state.values.rejoin, upstream);
+  state.set({ rejoin: afterComparison({ ...before, suspicion }, standing) });
+}
+
+async function settle(
+  { environment, state }: Performer,
+  _: Extract<Action, { kind: 'settle' }>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dataVolume } = environment;
+  state.set({ rejoin: null });
+  if (!state.values.marks.hasOldCopy) return;
+  state.set({ busy: 'removing the copy from before the re-clone' });
+  try {
+    await removeOldCopy(dataVolume, signal);
+  } finally {
+    state.set({ marks: await readMarks(dataVolume), busy: null });
   }
 }
 
@@ -160,9 +230,27 @@ async function startStandby(
   { upstream }: Extract<Action, { kind: 'start-standby' }>,
   signal: AbortSignal,
 ): Promise<void> {
+  const { environment, postgres, state } = performer;
   if (upstream !== null) await configureUpstream(performer, upstream);
-  await writeStandbySignal(dataDirectory(performer.environment.dataVolume));
-  await start(performer, signal);
+  await writeStandbySignal(dataDirectory(environment.dataVolume));
+  const known = upstream === null ? null : rejoinOf(state.values.rejoin, upstream);
+  state.set({ rejoin: known && { ...known, standing: null, suspicion: null } });
+  const stuck = new AbortController();
+  const watch = setInterval(() => {
+    if (postgres.streamProblem !== null) stuck.abort();
+  }, STUCK_POLL_MS);
+  try {
+    await start(performer, AbortSignal.any([signal, stuck.signal]));
+  } catch (error) {
+    if (stuck.signal.aborted && !signal.aborted) return;
+    const isSuspicious = error instanceof OperatingError && SUSPICIOUS.includes(error.code);
+    if (known !== null && isSuspicious) {
+      state.set({ rejoin: { ...known, standing: null, suspicion: error.message } });
+    }
+    throw error;
+  } finally {
+    clearInterval(watch);
+  }
 }
 
 /**

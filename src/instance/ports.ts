@@ -3,7 +3,7 @@ import { type Log } from '../adapters/log';
 import { type ControlPort } from '../adapters/control/client';
 import { type PromiseRequest, type VolumeReport } from '../core/protocol';
 import { type LocalPostgres } from './local-postgres';
-import { type Identity, type LocalState } from './local-state';
+import { type Identity, type LocalState, type Remembered } from './local-state';
 import { type Guard } from './guard';
 import { type Action } from './next-action';
 
@@ -23,6 +23,8 @@ export type PostgresPort = Pick<
 
 /** The other instances, asked for promises when no leader answers. */
 export interface PeersPort {
+  /** Finds out where they are while all is well; cheap to call often. */
+  prepare(peers: readonly string[]): void;
   askPeers(
     request: Omit<PromiseRequest, 'to'>,
     peers: readonly string[],
@@ -45,6 +47,7 @@ export interface InstanceOptions {
   /** Swarm's task of this container; null outside of Swarm. */
   readonly taskId: string | null;
   readonly volume: VolumeReport;
+  readonly remembered?: Remembered;
   readonly stopGraceMs: number;
   readonly control: ControlPort;
   readonly peers: PeersPort;

@@ -4,6 +4,17 @@
  * the upstream refuses the stream right after (walreceiver.c), ten times a second.
  */
 
+import { type LogEntry } from '../adapters/postgres/log-line';
+
+/** Said by the startup process, again and again, when the upstream's timeline is not its own. */
+const FORKED = /^new timeline \d+ (forked off from|is not a child of)/;
+
+export function isStreamFailure({ level, message, fields }: LogEntry): boolean {
+  const backend = fields['backend'];
+  if (backend === 'walreceiver') return level !== 'LOG';
+  return backend === 'startup' && FORKED.test(message);
+}
+
 /** A change of role interrupts the stream for less than this. */
 const LASTING_MS = 3000;
 /** An attempt may take as long as the connect timeout; without failures for longer, all is well. */

@@ -55,16 +55,9 @@ export class Tenure {
   answered({ assignment, leaseMs }: HeartbeatAnswer, sentAtMs: number): void {
     const { task, term } = assignment;
     this.#isPrimary = task.kind === 'primary';
-    if (task.kind === 'primary') {
-      // A lease belongs to its term: what is left of an earlier one is worth nothing.
-      if (this.#told?.term !== term) this.#deadlineMs = -Infinity;
-      this.#told = { term, contract: task.contract };
-      if (task.contract === null) this.#deadlineMs = Infinity;
-      else {
-        if (this.#deadlineMs === Infinity) this.#deadlineMs = -Infinity;
-        if (leaseMs !== null) this.#extend(sentAtMs + leaseMs);
-      }
-    }
+    if (task.kind === 'primary') this.#tell(term, task.contract);
+    // A primary that is stopped in order for a switchover has a lease, too: it may take its time.
+    if (leaseMs !== null && this.#told?.term === term) this.#extend(sentAtMs + leaseMs);
     this.refresh();
   }
 
@@ -95,6 +88,15 @@ export class Tenure {
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#ports.guard.close();
+  }
+
+  #tell(term: number, contract: Contract | null): void {
+    // A lease belongs to its term: what is left of an earlier one is worth nothing.
+    const isNew =
+      this.#told?.term !== term || (this.#told.contract === null) !== (contract === null);
+    if (isNew) this.#deadlineMs = contract === null ? Infinity : -Infinity;
+    this.#told = { term, contract };
+    if (contract !== null) this.#ports.peers.prepare(contract.peers);
   }
 
   get #contract(): Contract | null {

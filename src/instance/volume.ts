@@ -1,18 +1,27 @@
 /**
- * The data volume: what is in it, and how it is filled so that a crash at any instant leaves it
- * either empty or complete.
+ * The data volume: what is in it, and how it is changed so that a crash at any instant leaves it in
+ * a state from which the next start goes on.
  *
- *     pgdata.new     being filled; has never been complete, so it may be thrown away
  *     pgswarm.json   whose volume it is
- *     pgdata         the data directory: complete, never deleted
+ *     pgdata         the data directory: complete
+ *     pgdata.new     being filled, or being thrown away: of no value at any time
+ *     pgdata.next    a complete copy that is about to take the place of pgdata
+ *     pgdata.old     what pgdata was before; kept until the new one has been seen streaming
+ *     rewinding      pg_rewind is at work in pgdata, or was when it was killed
+ *     primary-term   the last term in which this server was primary
+ *     diverged       WAL that was put aside before it would have been lost
  *
- * Filling writes, each step durable before the next: the content of `pgdata.new`, then the tag,
- * then the name `pgdata`. The rename commits: a tag beside `pgdata.new` but without `pgdata` is the
- * trace of a filling that a crash cut short. Clearing it away removes the tag first, so that a
- * second crash leaves `pgdata.new` alone, which is cleared away just the same. A tag alone can only
- * mean that a data directory was there and is not any more: nothing is done with such a volume.
+ * Filling an empty volume writes, each step durable before the next: the content of `pgdata.new`,
+ * then the tag, then the name `pgdata`. The rename commits: a tag beside `pgdata.new` but without
+ * `pgdata` is the trace of a filling that a crash cut short. Clearing it away removes the tag first,
+ * so that a second crash leaves `pgdata.new` alone, which is cleared away just the same. A tag alone
+ * can only mean that a data directory was there and is not any more: nothing is done with such a
+ * volume.
+ *
+ * Cloning again fills `pgdata.new` beside `pgdata`. Its new name `pgdata.next` commits; the rest
+ * (pgdata → pgdata.old, mark removed, pgdata.next → pgdata) is done by whoever finds it.
  */
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readText, syncDirectory, writeDurably } from '../adapters/postgres/durable-files';
 import { messageOf } from '../core/errors';
@@ -20,23 +29,49 @@ import { type VolumeReport, type VolumeTag } from '../core/protocol';
 
 const DATA = 'pgdata';
 const UNFINISHED = 'pgdata.new';
+const NEXT = 'pgdata.next';
+const OLD = 'pgdata.old';
 const TAG = 'pgswarm.json';
-/** Our lock, what mkfs leaves behind, and a tag whose writing was cut short. */
-const IGNORED: readonly string[] = ['.lock', 'lost+found', `${TAG}.new`];
+const REWINDING = 'rewinding';
+const TERM = 'primary-term';
+const DIVERGED = 'diverged';
+/** Of no meaning without a data directory. */
+const NOTES: readonly string[] = [REWINDING, TERM, DIVERGED];
+/** Our lock, what mkfs leaves behind, and files whose writing was cut short. */
+const IGNORED: readonly string[] = [
+  ...['.lock', 'lost+found'],
+  ...[TAG, REWINDING, TERM].map((name) => `${name}.new`),
+];
+const KNOWN: readonly string[] = [DATA, UNFINISHED, NEXT, OLD, TAG, ...NOTES, ...IGNORED];
 
 export interface VolumeOwner {
   readonly cluster: string;
   readonly server: string;
 }
 
+/** What the volume says beside whose it is. */
+export interface VolumeMarks {
+  /** The copy from before the last re-clone is still there. */
+  readonly hasOldCopy: boolean;
+  /** A rewind was cut short: the data directory can neither be started nor rewound again. */
+  readonly isHalfRewound: boolean;
+  /** The last term in which this server was primary; null when it never was. */
+  readonly primaryTerm: number | null;
+}
+
+export const NO_MARKS: VolumeMarks = { hasOldCopy: false, isHalfRewound: false, primaryTerm: null };
+
+export const divergedFolder = (volume: string): string => join(volume, DIVERGED);
 export const dataDirectory = (volume: string): string => join(volume, DATA);
 
-/** Clears away an unfinished filling, then says what the volume holds. Needs the volume's lock. */
+/** Finishes or clears away what was cut short, then says what is there. Needs the volume's lock. */
 export async function openVolume(volume: string, owner: VolumeOwner): Promise<VolumeReport> {
   const report = await readVolume(volume, owner);
-  if (report.kind !== 'empty') return report;
   try {
-    if ((await readdir(volume)).includes(UNFINISHED)) await clearUnfinished(volume);
+    const names = await readdir(volume);
+    if (report.kind === 'empty' && names.includes(UNFINISHED)) await clearUnfinished(volume);
+    if (report.kind === 'tagged' && names.includes(NEXT)) await swapIn(volume);
+    if (report.kind === 'tagged') await remove(volume, UNFINISHED);
     return report;
   } catch (error) {
     return { kind: 'unusable', detail: messageOf(error) };
@@ -47,11 +82,16 @@ export async function openVolume(volume: string, owner: VolumeOwner): Promise<Vo
 export async function readVolume(volume: string, owner: VolumeOwner): Promise<VolumeReport> {
   try {
     const names = await readdir(volume);
-    const foreign = names.filter((name) => ![DATA, UNFINISHED, TAG, ...IGNORED].includes(name));
+    const foreign = names.filter((name) => !KNOWN.includes(name));
     if (foreign.length > 0) return { kind: 'foreign', detail: `unknown in it: ${list(foreign)}` };
-    if (names.includes(DATA)) return tagged(await readText(join(volume, TAG)), owner);
-    if (names.includes(UNFINISHED) || !names.includes(TAG)) return { kind: 'empty' };
-    return { kind: 'foreign', detail: `${TAG} is in it but the data directory ${DATA} is gone` };
+    if (names.includes(DATA) || names.includes(NEXT)) {
+      return tagged(await readText(join(volume, TAG)), owner);
+    }
+    const rest = [TAG, OLD].filter((name) => names.includes(name));
+    const isUnfinished = names.includes(UNFINISHED) && !names.includes(OLD);
+    if (rest.length === 0 || isUnfinished) return { kind: 'empty' };
+    const detail = `${rest.join(' and ')} is in it but the data directory ${DATA} is gone`;
+    return { kind: 'foreign', detail };
   } catch (error) {
     return { kind: 'unusable', detail: messageOf(error) };
   }
@@ -69,8 +109,82 @@ export async function beginFilling(volume: string): Promise<string> {
 export async function commitFilling(volume: string, tag: VolumeTag): Promise<void> {
   await syncDirectory(join(volume, UNFINISHED));
   await writeDurably(join(volume, TAG), `${JSON.stringify(tag, null, 2)}\n`);
-  await rename(join(volume, UNFINISHED), join(volume, DATA));
+  await unmarkRewinding(volume);
+  await renameDurably(volume, UNFINISHED, DATA);
+}
+
+/** What is written in the volume beside the data. */
+export async function readMarks(volume: string): Promise<VolumeMarks> {
+  const names = await readdir(volume);
+  const term = Number((await readText(join(volume, TERM))) ?? NaN);
+  return {
+    hasOldCopy: names.includes(OLD),
+    isHalfRewound: names.includes(REWINDING),
+    primaryTerm: Number.isSafeInteger(term) ? term : null,
+  };
+}
+
+export async function notePrimaryTerm(volume: string, term: number): Promise<void> {
+  await writeDurably(join(volume, TERM), `${term}\n`);
+}
+
+/** To be durable before pg_rewind begins: cut short, it leaves a directory that must not be started. */
+export async function markRewinding(volume: string, because: string): Promise<void> {
+  await writeDurably(join(volume, REWINDING), `${because}\n`);
+}
+
+export async function unmarkRewinding(volume: string): Promise<void> {
+  await remove(volume, REWINDING);
+}
+
+/** Puts the filled directory, whose content must be durable, in the place of the present one. */
+export async function commitRecloning(volume: string): Promise<void> {
+  await syncDirectory(join(volume, UNFINISHED));
+  await renameDurably(volume, UNFINISHED, NEXT);
+  await swapIn(volume);
+  await remove(volume, UNFINISHED);
+}
+
+/** Throws away what was filled so far. */
+export async function abandonFilling(volume: string): Promise<void> {
+  await remove(volume, UNFINISHED);
+}
+
+/** Removes the copy from before the last re-clone, file by file, as long as nobody calls it off. */
+export async function removeOldCopy(volume: string, signal: AbortSignal): Promise<void> {
+  await removeTree(join(volume, OLD), signal);
   await syncDirectory(volume);
+}
+
+/** Each step may have been done before a crash. */
+async function swapIn(volume: string): Promise<void> {
+  const names = await readdir(volume);
+  if (names.includes(DATA)) {
+    // With an old copy there the present one is itself a re-clone that never streamed.
+    if (names.includes(OLD)) await remove(volume, UNFINISHED);
+    await renameDurably(volume, DATA, names.includes(OLD) ? UNFINISHED : OLD);
+  }
+  await unmarkRewinding(volume);
+  await renameDurably(volume, NEXT, DATA);
+}
+
+async function renameDurably(volume: string, from: string, to: string): Promise<void> {
+  await rename(join(volume, from), join(volume, to));
+  await syncDirectory(volume);
+}
+
+async function remove(volume: string, name: string): Promise<void> {
+  await rm(join(volume, name), { recursive: true, force: true });
+  await syncDirectory(volume);
+}
+
+async function removeTree(path: string, signal: AbortSignal): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    signal.throwIfAborted();
+    if (entry.isDirectory()) await removeTree(join(path, entry.name), signal);
+    else await rm(join(path, entry.name));
+  }
+  await rmdir(path);
 }
 
 async function clearUnfinished(volume: string): Promise<void> {

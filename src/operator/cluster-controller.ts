@@ -5,13 +5,15 @@
 import { createHash } from 'node:crypto';
 import { createActor, type Actor } from 'xstate';
 import { assignmentFor } from '../core/assignment';
+import { assignedContract } from '../core/contract';
 import { decide, type Decision } from '../core/decide';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
 import { type Observation, type SwarmSeen } from '../core/observation';
-import { type Assignment, type Report } from '../core/protocol';
+import { type Assignment, type HeartbeatAnswer, type Report } from '../core/protocol';
+import { type Lsn } from '../core/lsn';
 import { viewOf, type Situation, type View } from '../core/situation';
 import { type SpecRecord } from '../core/spec';
-import { type ClusterState } from '../core/state';
+import { upgraded, type ClusterState } from '../core/state';
 import { statusOf, type Condition, type Status } from '../core/status';
 import { describe, type Step } from '../core/steps';
 import { takenOver } from '../core/transitions';
@@ -19,11 +21,18 @@ import { CLUSTER_LABEL, specRecordName, stateRecordName } from '../core/names';
 import { type Log } from '../adapters/log';
 import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
 import { GapClock } from './gap-clock';
+import { LeaseBook } from './lease-book';
 import { ReportBook } from './report-book';
+import { StreamClock } from './stream-clock';
 import { type Clock, type Store, type StoredRecord, type Swarm } from '../core/ports';
 
 /** Swarm is looked at again after this long, even when it has announced no change. */
 const SWARM_REFRESH_MS = 15_000;
+/** Swarm may not answer for long, during an election: decisions go on with what was seen before. */
+const SWARM_PATIENCE_MS = 1_500;
+/** A primary that has hung up may have died: Swarm, which does not tell, is asked again and again. */
+const SUSPICION_MS = 6_000;
+const SUSPICION_POLL_MS = 100;
 
 export interface ControllerPorts {
   readonly store: Store;
@@ -36,6 +45,8 @@ export interface ControllerPorts {
   readonly fingerprints: (cluster: string, uid: string) => Situation['fingerprints'];
   /** Checked before every write: a leader that was frozen must not act on what it knew. */
   readonly isLeading: () => boolean;
+  /** For how long for certain: no lease may be longer. */
+  readonly leadingLeftMs: () => number;
   /** The cluster's records are gone. */
   readonly onForgotten: (cluster: string) => void;
 }
@@ -51,7 +62,10 @@ export class ClusterController implements ClusterLoop {
   readonly #ports: ControllerPorts;
   readonly #leaderEpoch: number;
   readonly #leadingSinceMs: number;
+  readonly #areLeasesOver: boolean;
   readonly #gap: GapClock;
+  readonly #leases: LeaseBook;
+  readonly #streams = new StreamClock();
   readonly #actor: Actor<ReturnType<typeof clusterMachine>>;
   readonly #reports = new ReportBook();
   readonly #waiters = new Set<Waiter>();
@@ -59,18 +73,30 @@ export class ClusterController implements ClusterLoop {
   readonly #conditionsSince = new Map<string, string>();
   #spec: StoredRecord<SpecRecord> | null = null;
   #state: StoredRecord<ClusterState> | null = null;
+  /** The former leader's writes fail from now on: leases may be granted. */
+  #isTaken = false;
   #areRecordsStale = true;
   #swarm: SwarmSeen | null = null;
   #isSwarmStale = true;
+  #looking: Promise<void> | null = null;
+  #suspectedUntilMs = -Infinity;
+  #suspicion: NodeJS.Timeout | null = null;
   #decision: Decision | null = null;
   #phase: { readonly id: string; readonly sinceMs: number } | null = null;
   #failure: string | null = null;
   #specRefusal: string | null = null;
+  #term: number | null = null;
 
-  constructor(cluster: string, leaderEpoch: number, ports: ControllerPorts) {
+  constructor(
+    cluster: string,
+    reign: { readonly epoch: number; readonly areLeasesOver: boolean },
+    ports: ControllerPorts,
+  ) {
     this.cluster = cluster;
     this.#ports = ports;
-    this.#leaderEpoch = leaderEpoch;
+    this.#leaderEpoch = reign.epoch;
+    this.#areLeasesOver = reign.areLeasesOver;
+    this.#leases = new LeaseBook(() => ports.clock.monotonicMs());
     this.#leadingSinceMs = ports.clock.monotonicMs();
     this.#gap = new GapClock(() => ports.clock.monotonicMs());
     this.#actor = createActor(clusterMachine(this));
@@ -83,11 +109,17 @@ export class ClusterController implements ClusterLoop {
     if (this.#state !== null && this.#state.value.leaderEpoch !== this.#leaderEpoch) {
       await this.#write(takenOver(this.#state.value, this.#leaderEpoch));
     }
+    this.#isTaken = true;
+    const ttlMs = this.#state?.value.contract?.ttlMs ?? 0;
+    this.#leases.begin(this.#areLeasesOver ? 0 : ttlMs);
+    this.#term = this.#state?.value.term ?? null;
     this.#actor.start();
   }
 
   stop(): void {
+    this.#isTaken = false;
     this.#actor.stop();
+    if (this.#suspicion !== null) clearTimeout(this.#suspicion);
     for (const waiter of this.#waiters) waiter.resolve();
     this.#waiters.clear();
   }
@@ -109,17 +141,52 @@ export class ClusterController implements ClusterLoop {
   }
 
   /** Takes an instance's report and answers what it shall be; null when the server is unknown. */
-  report(report: Report): Assignment | null {
-    const outcome = this.#reports.enter(report, this.#ports.clock.monotonicMs());
-    if (outcome !== 'repeated') this.#gap.reported(report, this.#state?.value ?? null);
+  report(report: Report): HeartbeatAnswer | null {
+    if (!this.#isTaken) return null;
+    const nowMs = this.#ports.clock.monotonicMs();
+    const outcome = this.#reports.enter(report, nowMs);
+    if (outcome !== 'repeated') {
+      this.#gap.reported(report, this.#state?.value ?? null);
+      this.#streams.reported(report, nowMs);
+    }
     const assignment = this.#assignment(report.server);
-    if (assignment?.task.kind === 'stop') this.#gap.toldToStop();
+    if (assignment === null) return null;
+    const leaseMs = outcome === 'repeated' ? null : this.#lease(report, assignment);
+    if (assignment.task.kind === 'stop') this.#gap.toldToStop();
     const isAwaited = outcome === 'same' && this.#state?.value.change != null;
     if (outcome === 'news' || isAwaited) {
       this.#wakeWaiters();
       this.look('reports');
     }
-    return assignment;
+    return { assignment, leaseMs, positions: this.#positions() };
+  }
+
+  /**
+   * What the primary is granted with this answer, and entered before it is sent. One that is being
+   * stopped for a switchover is granted more time; one that was taken for lost is not.
+   */
+  #lease({ server, taskId }: Report, { task }: Assignment): number | null {
+    const view = this.#view();
+    if (view === null || server !== view.state.primary) return null;
+    const isStopping = view.state.change?.phase === 'stopping' && task.kind === 'stop';
+    const contract = task.kind === 'primary' || isStopping ? assignedContract(view) : null;
+    if (contract === null) return null;
+    const leaseMs = Math.floor(Math.min(contract.ttlMs, this.#ports.leadingLeftMs()));
+    if (leaseMs <= 0) return null;
+    this.#leases.granted(taskId, leaseMs);
+    return leaseMs;
+  }
+
+  /** How far everybody is, by the primary's last report. */
+  #positions(): Readonly<Record<string, Lsn>> {
+    const primary = this.#state?.value.primary ?? '';
+    const report = this.#reports.all()[primary]?.report;
+    if (report?.postgres.state !== 'primary') return {};
+    const { lsn, standbys } = report.postgres;
+    const flushed = standbys.flatMap(({ server, flushedLsn }) =>
+      flushedLsn === null ? [] : [[server, flushedLsn] as const],
+    );
+    return Object.fromEntries([...flushed, [primary, lsn]]);
   }
 
   /** Resolves when the server's assignment is not the one with this digest any more. */
@@ -128,7 +195,8 @@ export class ClusterController implements ClusterLoop {
       const waiter: Waiter = { server, digest, resolve };
       this.#waiters.add(waiter);
       signal.addEventListener('abort', () => {
-        this.#waiters.delete(waiter);
+        const hasHungUp = (signal.reason as Error).name !== 'TimeoutError';
+        if (this.#waiters.delete(waiter) && hasHungUp) this.#suspect(server);
         resolve();
       });
       this.#wakeWaiters();
@@ -159,6 +227,9 @@ export class ClusterController implements ClusterLoop {
       swarm: this.#swarm,
       phaseSinceMs: this.#phase?.sinceMs ?? null,
       writeGapMs: this.#gap.measuredMs,
+      grants: this.#leases.grants,
+      acceptedAtMs: this.#gap.acceptedAtMs,
+      streamingSinceMs: this.#streams.sinceMs,
       volumesRemoved: [...this.#volumesRemoved],
       leadingSinceMs: this.#leadingSinceMs,
     };
@@ -169,17 +240,52 @@ export class ClusterController implements ClusterLoop {
   async observe(): Promise<Done> {
     if (this.#areRecordsStale) await this.#reload();
     const age = this.#ports.clock.monotonicMs() - (this.#swarm?.seenAtMs ?? -Infinity);
-    // Swarm's API may be silent for a while (an election); a change of role does not need it.
-    if ((this.#isSwarmStale || age > SWARM_REFRESH_MS) && !this.#isRoleChanging()) {
-      this.#isSwarmStale = false;
-      try {
-        this.#swarm = await this.#ports.swarm.observe(this.cluster);
-      } catch (error) {
-        this.#isSwarmStale = true;
-        throw error;
-      }
-    }
+    if (this.#isSwarmStale || age > SWARM_REFRESH_MS) await this.#seeSwarm();
     return 'done';
+  }
+
+  /** Waits for Swarm's answer, but never long: a primary that is lost can be replaced without it. */
+  async #seeSwarm(): Promise<void> {
+    const seen = (this.#looking ??= this.#lookAtSwarm().finally(() => (this.#looking = null)));
+    const patienceMs = this.#isRoleChanging() ? 0 : SWARM_PATIENCE_MS;
+    const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), patienceMs));
+    const outcome = await Promise.race([seen, late]).catch((error: unknown) => {
+      this.#failure = messageOf(error);
+    });
+    if (outcome === 'late') seen.then(() => this.look('reports')).catch(() => undefined);
+  }
+
+  async #lookAtSwarm(): Promise<void> {
+    this.#isSwarmStale = false;
+    try {
+      this.#swarm = await this.#ports.swarm.observe(this.cluster);
+    } catch (error) {
+      this.#isSwarmStale = true;
+      throw error;
+    }
+  }
+
+  #suspect(server: string): void {
+    if (server !== this.#state?.value.primary || !this.#isTaken) return;
+    this.#suspectedUntilMs = this.#ports.clock.monotonicMs() + SUSPICION_MS;
+    this.#ports.log.info('the primary has hung up; asking Swarm what became of it', {
+      cluster: this.cluster,
+      server,
+    });
+    this.#investigate(server);
+  }
+
+  /** Until it reports again, its container's end is known, or the lease answers the question. */
+  #investigate(server: string): void {
+    if (this.#suspicion !== null) clearTimeout(this.#suspicion);
+    this.#suspicion = null;
+    const nowMs = this.#ports.clock.monotonicMs();
+    const heardAtMs = this.#reports.all()[server]?.seenAtMs ?? 0;
+    const isBack = heardAtMs > this.#suspectedUntilMs - SUSPICION_MS;
+    const isPrimary = server === this.#state?.value.primary;
+    if (!isPrimary || isBack || nowMs > this.#suspectedUntilMs) return;
+    this.look('swarm');
+    this.#suspicion = setTimeout(() => this.#investigate(server), SUSPICION_POLL_MS);
   }
 
   decide(): { readonly hasSteps: boolean } {
@@ -262,7 +368,8 @@ export class ClusterController implements ClusterLoop {
     this.#areRecordsStale = false;
     const { store } = this.#ports;
     this.#spec = await store.read<SpecRecord>(specRecordName(this.cluster));
-    this.#state = await store.read<ClusterState>(stateRecordName(this.cluster));
+    const state = await store.read<ClusterState>(stateRecordName(this.cluster));
+    this.#state = state === null ? null : { ...state, value: upgraded(state.value) };
     if (this.#spec === null) this.#ports.onForgotten(this.cluster);
     this.#noteState();
   }
@@ -277,6 +384,7 @@ export class ClusterController implements ClusterLoop {
   // ── knowledge ────────────────────────────────────────────────────────────────────────────
 
   #noteState(): void {
+    this.#noteTerm();
     const change = this.#state?.value.change ?? null;
     const id = change === null ? null : `${change.id} ${change.phase}`;
     if (id !== (this.#phase?.id ?? null)) {
@@ -285,9 +393,17 @@ export class ClusterController implements ClusterLoop {
     this.#wakeWaiters();
   }
 
+  /** A new primary has had no lease yet; it is given the time to come for its first one. */
+  #noteTerm(): void {
+    const state = this.#state?.value;
+    if (!this.#isTaken || state === undefined || state.term === this.#term) return;
+    if (this.#term !== null) this.#leases.begin(state.contract?.ttlMs ?? 0);
+    this.#term = state.term;
+  }
+
   #isRoleChanging(): boolean {
     const phase = this.#state?.value.change?.phase;
-    return this.#swarm !== null && (phase === 'stopping' || phase === 'promoting');
+    return phase === 'stopping' || phase === 'promoting';
   }
 
   #situation(): Situation | null {

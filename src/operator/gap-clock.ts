@@ -1,6 +1,7 @@
 /**
- * Measures the write gap of a switchover as one leader sees it, on its own clock: from the moment
- * in which the old primary is told to stop until the new one reports that it accepts writes.
+ * Measures the write gap of a change of role as one leader sees it, on its own clock: until the new
+ * primary reports that it accepts writes; from the moment in which the old one was told to stop or,
+ * in a failover, from when it was last heard to accept writes.
  */
 import { type Report } from '../core/protocol';
 import { type ClusterState } from '../core/state';
@@ -9,6 +10,10 @@ export class GapClock {
   readonly #nowMs: () => number;
   #stoppedAtMs: number | null = null;
   #measuredMs: number | null = null;
+  #acceptedAtMs: number | null = null;
+  /** The same of the term before. */
+  #lostAtMs: number | null = null;
+  #term: number | null = null;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -19,6 +24,11 @@ export class GapClock {
     return this.#measuredMs;
   }
 
+  /** When the primary of this term was last heard to accept writes; null: not yet. */
+  get acceptedAtMs(): number | null {
+    return this.#acceptedAtMs;
+  }
+
   toldToStop(): void {
     if (this.#stoppedAtMs !== null) return;
     this.#stoppedAtMs = this.#nowMs();
@@ -26,6 +36,7 @@ export class GapClock {
   }
 
   reported(report: Report, state: ClusterState | null): void {
+    this.#noteAccepted(report, state);
     if (state?.change == null) {
       this.#stoppedAtMs = null;
       this.#measuredMs = null;
@@ -35,7 +46,19 @@ export class GapClock {
       state.change.phase === 'promoting' &&
       report.server === state.change.to &&
       report.postgres.state === 'primary';
-    if (!isNewPrimary || this.#stoppedAtMs === null || this.#measuredMs !== null) return;
-    this.#measuredMs = this.#nowMs() - this.#stoppedAtMs;
+    const beganAtMs = state.change.kind === 'failover' ? this.#lostAtMs : this.#stoppedAtMs;
+    if (!isNewPrimary || beganAtMs === null || this.#measuredMs !== null) return;
+    this.#measuredMs = this.#nowMs() - beganAtMs;
+  }
+
+  #noteAccepted({ server, postgres, obeys }: Report, state: ClusterState | null): void {
+    if (state === null) return;
+    if (state.term !== this.#term) {
+      if (this.#acceptedAtMs !== null) this.#lostAtMs = this.#acceptedAtMs;
+      this.#acceptedAtMs = null;
+      this.#term = state.term;
+    }
+    const isOfTerm = server === state.primary && obeys?.term === state.term;
+    if (isOfTerm && postgres.state === 'primary') this.#acceptedAtMs = this.#nowMs();
   }
 }

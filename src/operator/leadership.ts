@@ -25,7 +25,7 @@ export interface LeadershipPorts {
   readonly log: Log;
   /** The holder is one id per start of the program: a restarted operator is another one. */
   readonly self: Pick<LeaderRecord, 'holder' | 'address'>;
-  readonly onLead: (epoch: number) => void;
+  readonly onLead: (epoch: number, areLeasesOver: boolean) => void;
   /** Acting must have ended when this returns. */
   readonly onLose: (because: string) => void;
   readonly timing?: LeadershipTiming;
@@ -153,7 +153,7 @@ export class Leadership {
         return;
       case 'takeOver':
         log.info('taking over the leadership', { because: move.because });
-        await this.#takeOver(record);
+        await this.#takeOver(record, move.areLeasesOver);
         return;
     }
   }
@@ -174,7 +174,10 @@ export class Leadership {
     if (this.#reign !== null) this.#reignFrom({ ...this.#reign, renewedAtMs: startedMs });
   }
 
-  async #takeOver(record: StoredRecord<LeaderRecord> | null): Promise<void> {
+  async #takeOver(
+    record: StoredRecord<LeaderRecord> | null,
+    areLeasesOver: boolean,
+  ): Promise<void> {
     const { store, self, onLead, log } = this.#ports;
     const startedMs = this.#nowMs();
     const next = takenOver(record?.value ?? null, self);
@@ -185,7 +188,7 @@ export class Leadership {
     if (this.#stop.signal.aborted) return;
     this.#reignFrom({ epoch: next.epoch, renewedAtMs: startedMs });
     log.info('leading', { leaderEpoch: next.epoch });
-    onLead(next.epoch);
+    onLead(next.epoch, areLeasesOver);
   }
 
   #reignFrom(reign: Reign): void {

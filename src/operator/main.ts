@@ -79,7 +79,7 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     log,
     // Another one after every start: a restarted operator must not take itself for the old one.
     self: { holder: `${node}-${randomUUID()}`, address },
-    onLead: (epoch) => void lead(epoch),
+    onLead: (epoch, areLeasesOver) => void lead(epoch, areLeasesOver),
     onLose: () => {
       folder?.stop();
       operator.lose();
@@ -96,13 +96,13 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     fingerprints: (cluster, uid) => keyring.fingerprints(cluster, uid),
   });
   const folder = watchFolder(settings.folder, { store, operator, log, clock });
-  const lead = async (epoch: number): Promise<void> => {
+  const lead = async (epoch: number, areLeasesOver: boolean): Promise<void> => {
     if (keyring.rootKey === null) {
       await untilItWorks(log, () => mountRootKey(docker));
       log.info('the root key has been mounted; Swarm restarts the operators once');
       return;
     }
-    await operator.lead(epoch);
+    await operator.lead(epoch, areLeasesOver);
     folder?.start();
   };
   return { operator, leadership, keyring, swarm, folder, log };

@@ -4,15 +4,22 @@
  */
 import { type Observation } from '../core/observation';
 import { OperatingError, messageOf } from '../core/errors';
-import { type Assignment, type NotLeader, type Report } from '../core/protocol';
+import { type HeartbeatAnswer, type NotLeader, type Report } from '../core/protocol';
 import { type Status } from '../core/status';
 import { ClusterController, type ControllerPorts } from './cluster-controller';
 
 /** Records are listed at least this often, even when Docker has announced no change. */
 const LIST_EVERY_MS = 10_000;
 
-export interface OperatorPorts extends Omit<ControllerPorts, 'isLeading' | 'onForgotten'> {
-  readonly leadership: { isLeading(): boolean; leaderAddress(): string | null };
+export interface OperatorPorts extends Omit<
+  ControllerPorts,
+  'isLeading' | 'leadingLeftMs' | 'onForgotten'
+> {
+  readonly leadership: {
+    isLeading(): boolean;
+    leftMs(): number;
+    leaderAddress(): string | null;
+  };
 }
 
 /** What the CLI is told of a cluster, ages instead of this machine's clock. */
@@ -29,6 +36,7 @@ export class Operator {
   readonly #ports: OperatorPorts;
   readonly #controllers = new Map<string, ClusterController>();
   #epoch: number | null = null;
+  #areLeasesOver = false;
   #listTimer: NodeJS.Timeout | null = null;
 
   constructor(ports: OperatorPorts) {
@@ -36,8 +44,9 @@ export class Operator {
   }
 
   /** Takes every cluster over, each by a write that makes the former leader's writes fail. */
-  async lead(epoch: number): Promise<void> {
+  async lead(epoch: number, areLeasesOver: boolean): Promise<void> {
     this.#epoch = epoch;
+    this.#areLeasesOver = areLeasesOver;
     await this.#list();
   }
 
@@ -63,7 +72,7 @@ export class Operator {
     else controller.look('records');
   }
 
-  report(report: Report): Assignment | NotLeader {
+  report(report: Report): HeartbeatAnswer | NotLeader {
     const answer = this.#isLeading() ? this.#controllers.get(report.cluster)?.report(report) : null;
     return answer ?? { notLeader: true, leader: this.#ports.leadership.leaderAddress() };
   }
@@ -134,9 +143,11 @@ export class Operator {
   async #take(cluster: string): Promise<void> {
     const epoch = this.#epoch;
     if (epoch === null || this.#controllers.has(cluster)) return;
-    const controller = new ClusterController(cluster, epoch, {
+    const reign = { epoch, areLeasesOver: this.#areLeasesOver };
+    const controller = new ClusterController(cluster, reign, {
       ...this.#ports,
       isLeading: () => this.#isLeading() && this.#epoch === epoch,
+      leadingLeftMs: () => (this.#epoch === epoch ? this.#ports.leadership.leftMs() : 0),
       onForgotten: (name) => {
         this.#controllers.get(name)?.stop();
         this.#controllers.delete(name);

@@ -311,9 +311,9 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     situation: withReport(promoting, 'pg2', {
       postgres: pair.observation.reports['pg2']!.report.postgres,
     }),
-    rule: 'switchover-await-promotion',
+    rule: 'promotion-await',
   },
-  { name: 'promoted', situation: promoting, rule: 'switchover-finish' },
+  { name: 'promoted', situation: promoting, rule: 'promotion-finish' },
   { name: 'deleted', situation: deleted(pair), rule: 'delete-service', because: /pg1/ },
   {
     name: 'deleted, still stopping',
@@ -321,6 +321,7 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
       services: [],
       tasks: [
         {
+          id: 't1',
           service: 'pgswarm-orders-pg1',
           nodeId: 'id-n1',
           state: 'running',

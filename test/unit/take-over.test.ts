@@ -31,7 +31,7 @@ describe('taking a cluster over', () => {
   });
 
   async function lead(epoch: number): Promise<ClusterController> {
-    const controller = new ClusterController(CLUSTER, epoch, {
+    const controller = new ClusterController(CLUSTER, { epoch, areLeasesOver: false }, {
       store,
       swarm: {
         observe: () => Promise.resolve({ ...pair.observation.swarm!, seenAtMs: performance.now() }),
@@ -43,6 +43,7 @@ describe('taking a cluster over', () => {
       newUid: () => 'uid',
       image: 'pgswarm:test',
       fingerprints: () => ({ control: 'new', replication: 'new', owner: 'new' }),
+      leadingLeftMs: () => 6000,
       isLeading: () => true,
       onForgotten: () => undefined,
     });

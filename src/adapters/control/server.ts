@@ -6,7 +6,7 @@ import { type Server } from 'node:http';
 import { OperatingError } from '../../core/errors';
 import {
   WATCH_TIMEOUT_MS,
-  type Assignment,
+  type HeartbeatAnswer,
   type NotLeader,
   type Report,
 } from '../../core/protocol';
@@ -28,7 +28,7 @@ const NOT_LEADER = 421;
 export interface ControlPorts {
   /** Control key of a cluster, the operators' own for `*`; null when there is none. */
   readonly keyOf: (cluster: string) => Promise<Buffer | null>;
-  readonly onReport: (report: Report) => Assignment | NotLeader;
+  readonly onReport: (report: Report) => HeartbeatAnswer | NotLeader;
   /** null while this operator leads. */
   readonly notLeader: () => NotLeader | null;
   /** Resolves when the server's assignment has another digest: SHA-256 over its JSON, in hex. */

@@ -33,7 +33,7 @@ export async function observeSwarm(
     services: services.map(serviceSeen).toSorted(byName),
     networks: networks.map(networkSeen).toSorted(byName),
     secrets: secrets.map(secretSeen).toSorted(byName),
-    tasks: [...serviceNames].flatMap(([id, name]) => tellingTasks(tasks, id, name)),
+    tasks: [...serviceNames].flatMap(([id, name]) => tasksOf(tasks, id, name)),
   };
 }
 
@@ -67,6 +67,7 @@ interface SecretAnswer {
 }
 
 interface TaskAnswer {
+  readonly ID: string;
   readonly ServiceID: string;
   readonly NodeID?: string;
   readonly CreatedAt: string;
@@ -115,20 +116,18 @@ function secretSeen({ ID: id, Spec: { Name: name } }: SecretAnswer): SecretSeen 
   return { id, name };
 }
 
-/** The newest task, and the newest that failed: Swarm keeps five of each service. */
-function tellingTasks(tasks: readonly TaskAnswer[], id: string, name: string): readonly TaskSeen[] {
-  const own = tasks
+/** Oldest first. */
+function tasksOf(tasks: readonly TaskAnswer[], id: string, name: string): readonly TaskSeen[] {
+  return tasks
     .filter(({ ServiceID: serviceId }) => serviceId === id)
-    .toSorted((a, b) => a.CreatedAt.localeCompare(b.CreatedAt));
-  const newest = own.at(-1);
-  const failed = own.findLast(({ Status: { Err: error } }) => (error ?? '') !== '');
-  const telling = [failed, newest].filter((task) => task !== undefined);
-  return [...new Set(telling)].map((task) => taskSeen(task, name));
+    .toSorted((a, b) => a.CreatedAt.localeCompare(b.CreatedAt))
+    .map((task) => taskSeen(task, name));
 }
 
 function taskSeen(task: TaskAnswer, service: string): TaskSeen {
   const { State: state, Err: error = '' } = task.Status;
   return {
+    id: task.ID,
     service,
     nodeId: task.NodeID ?? null,
     state,

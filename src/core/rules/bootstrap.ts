@@ -2,9 +2,11 @@
  * From nothing to a first primary. `initdb` is run on one server only, and only when every volume
  * has been seen to be empty: a volume that nobody has looked into may hold the only copy.
  */
+import { contractOfNewPrimary } from '../contract';
 import { compareLsn, type Lsn } from '../lsn';
 import { type VolumeTag } from '../protocol';
 import { type ServerView, type View } from '../situation';
+import { type ClusterState } from '../state';
 import { beginInitialising, firstPrimary } from '../transitions';
 import { recorded, rule, type ConditionRaised, type Rule } from './rule';
 import { silenceOf } from './silence';
@@ -94,6 +96,20 @@ function laterData(view: View, tags: readonly VolumeTag[]): string | null {
   return null;
 }
 
+/** The record in which `server` is the first primary. */
+function firstOf(
+  view: View,
+  server: ServerView,
+  begun: { readonly kind: 'initialised' | 'adopted'; readonly tags: readonly VolumeTag[] },
+): ClusterState {
+  return firstPrimary(view.state, server.name, {
+    ...begun,
+    timeline: begun.kind === 'initialised' ? (positionOf(server)?.timeline ?? null) : null,
+    contract: contractOfNewPrimary(view, server.name),
+    at: view.situation.now,
+  });
+}
+
 const unusable = (view: View): ServerView | null =>
   view.servers.find(({ volume }) => volume?.kind === 'foreign' || volume?.kind === 'unusable') ??
   null;
@@ -110,8 +126,7 @@ export const bootstrapRules: readonly Rule[] = [
     because: ({ name }) => `${name} has been initialised`,
     steps: (server, view) => {
       const tags = [tagOf(server)].filter((tag) => tag !== null);
-      const change = { kind: 'initialised', at: view.situation.now } as const;
-      return recorded(view, firstPrimary(view.state, server.name, tags, change), {
+      return recorded(view, firstOf(view, server, { kind: 'initialised', tags }), {
         rule: 'initialised',
         summary: `start ${server.name} as primary`,
         message: `${server.name} has been initialised and is the first primary`,
@@ -144,8 +159,9 @@ export const bootstrapRules: readonly Rule[] = [
       `${tags.map(({ server }) => server).join(' and ')} hold this cluster’s data`,
     steps: ({ tags }, view) => {
       const { primary } = view.spec;
-      const change = { kind: 'adopted', at: view.situation.now } as const;
-      return recorded(view, firstPrimary(view.state, primary, tags, change), {
+      const server = view.servers.find(({ name }) => name === primary);
+      if (server === undefined) throw new Error(`${primary} is not a server of the spec`);
+      return recorded(view, firstOf(view, server, { kind: 'adopted', tags }), {
         rule: 'adopt-kept-volumes',
         summary: `start ${primary} as primary on the data in its volume`,
         message: `${primary} goes on as primary with the data kept in its volume`,

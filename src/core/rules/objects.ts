@@ -6,7 +6,7 @@
 import { type ServiceDesired, type Step } from '../steps';
 import { differences } from '../diff';
 import { type NetworkSeen, type ServiceSeen } from '../observation';
-import { networkName } from '../names';
+import { networkName, serviceName } from '../names';
 import { type ServerView, type View } from '../situation';
 import { rule, type ConditionRaised, type Rule } from './rule';
 
@@ -55,6 +55,16 @@ function wrongNetwork(view: View): NetworkSeen | null {
 
 const missingNetwork = (view: View): boolean =>
   view.swarm?.networks.every(({ name }) => name !== networkName(view.spec.cluster)) ?? false;
+
+/** It still counts as a peer of the primary, or for its commits: that ends first. */
+function isReliedOn(service: string, { state, spec }: View): boolean {
+  const names = [
+    ...(state.contract?.peers ?? []),
+    ...(state.sync.wanted?.names ?? []),
+    ...(state.sync.guaranteed?.names ?? []),
+  ];
+  return names.some((name) => serviceName(spec.cluster, name) === service);
+}
 
 export const objectRules: readonly Rule[] = [
   rule<NetworkSeen>({
@@ -147,7 +157,9 @@ export const objectRules: readonly Rule[] = [
     when: (view) => {
       const names = new Set(view.desired?.services.map(({ name }) => name));
       if (view.desired === null || names.size < view.servers.length) return null;
-      return view.swarm?.services.find(({ name }) => !names.has(name)) ?? null;
+      return (
+        view.swarm?.services.find(({ name }) => !names.has(name) && !isReliedOn(name, view)) ?? null
+      );
     },
     because: ({ name }) => `${name} belongs to no server of the spec; its volumes are kept`,
     steps: ({ id, name }) => [{ kind: 'remove-service', id, name }],

@@ -3,8 +3,11 @@
  * primary asks for a switchover, which begins when the target is fit, and is refused with the
  * reason for as long as it is not.
  */
+import { priorityOf } from '../candidates';
 import { lagBytes } from '../lsn';
+import { type PrimaryReport, type StandbyReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
+import { type Override } from '../state';
 import { beginSwitchover } from '../transitions';
 import { recorded, rule, type Rule } from './rule';
 
@@ -37,9 +40,34 @@ export function switchoverObstacle(view: View, target: ServerView): Obstacle | n
     const because = `${target.name} is not streaming from ${primary.name}${stream === undefined ? '' : ` (it is in ${stream.state})`}`;
     return { reason: 'TargetNotStreaming', because };
   }
-  const lag = lagBytes(primary.asPrimary.lsn, target.asStandby.replayedLsn);
+  return (
+    momentaryObstacle(view, target) ??
+    lagObstacle(primary.asPrimary, target.asStandby, { limit, name: target.name })
+  );
+}
+
+/** What the target itself would not do now. */
+function momentaryObstacle({ state }: View, { name, report }: ServerView): Obstacle | null {
+  if (state.fenced.includes(name)) {
+    return { reason: 'TargetFenced', because: `${name} is kept stopped by \`pgswarm fence\`` };
+  }
+  if (report?.isLeaving === true) {
+    return { reason: 'TargetLeaving', because: `the container of ${name} is being stopped` };
+  }
+  const promiseLeftMs = state.contract === null ? null : (report?.promiseLeftMs ?? null);
+  if (promiseLeftMs === null) return null;
+  const because = `${name} has just started, or has promised the primary to wait: ${(promiseLeftMs / 1000).toFixed(1)} s more`;
+  return { reason: 'TargetPromised', because };
+}
+
+function lagObstacle(
+  { lsn }: PrimaryReport,
+  { replayedLsn }: StandbyReport,
+  { limit, name }: { readonly limit: number; readonly name: string },
+): Obstacle | null {
+  const lag = lagBytes(lsn, replayedLsn);
   if (lag > limit) {
-    const because = `${target.name} is ${lag} bytes behind, more than switchover.maxLag allows (${limit} bytes)`;
+    const because = `${name} is ${lag} bytes behind, more than switchover.maxLag allows (${limit} bytes)`;
     return { reason: 'TargetLagging', because };
   }
   return null;
@@ -58,16 +86,67 @@ export function retryAfterMs(attempts: number): number {
 interface Request {
   readonly target: ServerView;
   readonly obstacle: Obstacle | null;
+  /** Why another primary is wanted, in a clause. */
+  readonly reason: string;
 }
 
-/** The declared primary is another server than the recorded one, and no change is under way. */
+/** Who is to be primary instead of the present one, when no change is under way. */
 function requested(view: View): Request | null {
-  const { state, spec } = view;
-  if (state.primary === null || state.change !== null || state.primary === spec.primary) {
-    return null;
+  const { state, servers } = view;
+  if (state.primary === null || state.change !== null) return null;
+  const wish = byHand(view) ?? declared(view);
+  const target = servers.find(({ name }) => name === wish?.to && name !== state.primary);
+  if (wish === null || target === undefined) return relieved(view);
+  return { target, reason: wish.reason, obstacle: obstacleOf(view, target) };
+}
+
+interface Wish {
+  readonly to: string;
+  readonly reason: string;
+}
+
+function byHand({ state }: View): Wish | null {
+  const { request } = state;
+  return request === null ? null : { to: request.to, reason: `asked for by ${request.by}` };
+}
+
+/** The spec's primary, unless a failover or a person has decided otherwise since. */
+function declared(view: View): Wish | null {
+  const { spec, state, generation } = view;
+  if (activeOverride(view) !== null) {
+    return isFailbackDue(view) ? { to: spec.primary, reason: 'it is back (failback: auto)' } : null;
   }
-  const target = view.servers.find(({ name }) => name === spec.primary);
-  return target === undefined ? null : { target, obstacle: obstacleOf(view, target) };
+  return spec.primary === state.primary
+    ? null
+    : { to: spec.primary, reason: `declared in generation ${generation}` };
+}
+
+/** The override that holds now: it ends when the spec declares another primary, or is followed. */
+export function activeOverride({ spec, state }: View): Override | null {
+  const { override, primary } = state;
+  return override?.declared === spec.primary && primary !== spec.primary ? override : null;
+}
+
+function isFailbackDue({ spec, situation, nowMs }: View): boolean {
+  const sinceMs = situation.observation.streamingSinceMs[spec.primary];
+  const { failback, failbackAfterMs } = spec.failover;
+  return failback === 'auto' && sinceMs !== undefined && nowMs - sinceMs >= failbackAfterMs;
+}
+
+/** The primary's container is to end: whoever can take over at once does. */
+function relieved(view: View): Request | null {
+  const { primary, swarm } = view;
+  const node = swarm?.nodes.find(({ id }) => id === primary?.nodeId);
+  const isDrained = node?.availability === 'drain';
+  if (primary?.report?.isLeaving !== true && !isDrained) return null;
+  const target = view.servers
+    .filter((server) => server !== primary && priorityOf(server.name, view) > 0)
+    .filter((server) => switchoverObstacle(view, server) === null)
+    .toSorted((a, b) => priorityOf(b.name, view) - priorityOf(a.name, view))[0];
+  const reason = isDrained
+    ? `the node ${node.hostname} is drained`
+    : `the container of ${primary?.name ?? ''} is to end`;
+  return target === undefined ? null : { target, reason, obstacle: null };
 }
 
 function obstacleOf(view: View, target: ServerView): Obstacle | null {
@@ -92,20 +171,21 @@ export const requestRules: readonly Rule[] = [
       const request = requested(view);
       return request?.obstacle === null ? request : null;
     },
-    because: ({ target }, view) =>
-      `the spec (generation ${view.generation}) declares ${target.name} as primary, ${view.state.primary ?? 'none'} is`,
-    steps: ({ target }, view) =>
+    because: ({ target, reason }, view) =>
+      `${target.name} is to be primary instead of ${view.state.primary ?? 'none'}: ${reason}`,
+    steps: ({ target, reason }, view) =>
       recorded(
         view,
         beginSwitchover(view.state, {
           to: target.name,
           generation: view.generation,
           at: view.situation.now,
+          reason,
         }),
         {
           rule: 'switchover-begin',
           summary: `CHECKPOINT on ${view.state.primary ?? ''}, while it still accepts writes`,
-          message: `switchover from ${view.state.primary ?? ''} to ${target.name} begins (generation ${view.generation})`,
+          message: `switchover from ${view.state.primary ?? ''} to ${target.name} begins: ${reason}`,
         },
       ),
   }),
@@ -117,8 +197,20 @@ export const requestRules: readonly Rule[] = [
       const request = requested(view);
       return request?.obstacle == null ? null : { ...request, obstacle: request.obstacle };
     },
-    because: ({ target, obstacle }, view) =>
-      `${view.state.primary ?? ''} stays primary, ${target.name} is declared: ${obstacle.because}`,
+    because: ({ target, obstacle, reason }, view) =>
+      `${view.state.primary ?? ''} stays primary although ${target.name} is wanted (${reason}): ${obstacle.because}`,
     condition: ({ obstacle }) => ({ type: 'PrimaryAsDeclared', reason: obstacle.reason }),
+  }),
+  rule<Override>({
+    id: 'primary-diverged',
+    section: 'request',
+    about:
+      'Another server than the declared one is primary since a failover, and stays it until a person says otherwise, or failback does.',
+    when: activeOverride,
+    because: ({ declared, from, to, reason, at }, { spec }) =>
+      spec.failover.failback === 'auto'
+        ? `${to} is primary instead of ${declared} since ${at} (${from}: ${reason}); the role moves back when ${declared} has been streaming for ${spec.failover.failbackAfterMs / 1000} s`
+        : `${to} is primary instead of ${declared} since ${at} (${from}: ${reason}): write \`primary: ${to}\` into the spec to keep it, or run \`pgswarm promote ${spec.cluster} ${declared}\` to move back`,
+    condition: { type: 'PrimaryAsDeclared', reason: 'PrimaryDiverged' },
   }),
 ];

@@ -10,7 +10,9 @@ import { withEvent } from '../transitions';
 export type Section =
   | 'deletion'
   | 'safety'
+  | 'failover'
   | 'switchover'
+  | 'synchronous'
   | 'objects'
   | 'bootstrap'
   | 'servers'
@@ -45,7 +47,7 @@ export interface ConditionRaised {
 
 /** Each is `True` when all is well; a rule that matches makes it `False`. */
 export type ConditionType =
-  'Ready' | 'ObjectsReady' | 'ServersReady' | 'PrimaryAsDeclared' | 'SpecValid';
+  'Ready' | 'ObjectsReady' | 'ServersReady' | 'Synchronous' | 'PrimaryAsDeclared' | 'SpecValid';
 
 interface Definition<Found> {
   readonly id: string;

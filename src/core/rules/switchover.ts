@@ -9,10 +9,9 @@
  * on the new one is. There is no moment in which the record allows two.
  */
 import { compareLsn, lagBytes, type Lsn } from '../lsn';
-import { type PostgresReport } from '../protocol';
-import { type RoleChange } from '../state';
 import { isIntroduced, type ServerView, type View } from '../situation';
-import { finishSwitchover, giveUpSwitchover, nameNewPrimary, stopOldPrimary } from '../transitions';
+import { giveUpSwitchover, stopOldPrimary } from '../transitions';
+import { inFlight, newPrimary, stopAnswer, type InFlight } from './promotion';
 import { switchoverObstacle } from './request';
 import { recorded, rule, type Rule } from './rule';
 
@@ -21,41 +20,9 @@ export const GATE_LAG_BYTES_MAX = 1024 * 1024;
 /** A CHECKPOINT of a busy server takes its time; writes go on meanwhile. */
 export const CHECKPOINT_TIMEOUT_MS = 5 * 60_000;
 
-type StoppedReport = Extract<PostgresReport, { state: 'stopped' }>;
-
-interface InFlight {
-  readonly change: RoleChange;
-  readonly from: ServerView | null;
-  readonly to: ServerView | null;
-  /** How long this leader has seen the present phase. */
-  readonly phaseAgeMs: number;
-}
-
-function inFlight(view: View, phase: RoleChange['phase']): InFlight | null {
-  const { change } = view.state;
-  if (change?.phase !== phase) return null;
-  const since = view.situation.observation.phaseSinceMs ?? view.nowMs;
-  const byName = (name: string | null): ServerView | null =>
-    view.servers.find((server) => server.name === name) ?? null;
-  return {
-    change,
-    from: byName(change.from),
-    to: byName(change.to),
-    phaseAgeMs: view.nowMs - since,
-  };
-}
-
-/** What the old primary says once it is stopped because it was told so, and stays stopped. */
-function stopReport(from: ServerView | null): StoppedReport | null {
-  const report = from?.report;
-  return report?.postgres.state === 'stopped' && report.obeys?.task === 'stop'
-    ? report.postgres
-    : null;
-}
-
 /** Where the old primary's WAL ends, once it has stopped in order. */
-function endOfWal(from: ServerView | null): Lsn | null {
-  const control = stopReport(from)?.control;
+function endOfWal({ from, change }: InFlight): Lsn | null {
+  const control = stopAnswer(from, change)?.control;
   return control?.clusterState === 'shut down' ? control.endLsn : null;
 }
 
@@ -67,52 +34,19 @@ function hasReplayed(server: ServerView | null, lsn: Lsn): boolean {
 /** Why a stopped old primary must come back instead of the target being promoted. */
 function stopFailure(found: InFlight, view: View): string | null {
   const { from, to, phaseAgeMs } = found;
-  const stopped = stopReport(from);
+  const stopped = stopAnswer(from, found.change);
   const seconds = view.spec.switchover.timeoutMs / 1000;
-  if (stopped !== null && endOfWal(from) === null) {
+  if (stopped !== null && endOfWal(found) === null) {
     return `${found.change.from} did not stop in order (${stopped.control?.clusterState ?? 'no data directory'})`;
   }
   if (phaseAgeMs <= view.spec.switchover.timeoutMs) return null;
-  if (endOfWal(from) === null) return `${found.change.from} did not stop within ${seconds} s`;
+  if (endOfWal(found) === null) return `${found.change.from} did not stop within ${seconds} s`;
   return to?.asStandby == null
     ? `${found.change.to} is not running as a standby any more`
     : `${found.change.to} did not catch up within ${seconds} s`;
 }
 
 export const switchoverRules: readonly Rule[] = [
-  rule<InFlight>({
-    id: 'switchover-finish',
-    section: 'switchover',
-    about: 'The new primary accepts writes: the change is over, and its write gap is recorded.',
-    when: (view) => {
-      const found = inFlight(view, 'promoting');
-      const obeys = found?.to?.report?.obeys;
-      return found?.to?.asPrimary != null && obeys?.term === view.state.term ? found : null;
-    },
-    because: ({ change }) => `${change.to} accepts writes`,
-    steps: ({ change }, view) => {
-      const { writeGapMs } = view.situation.observation;
-      const gap = writeGapMs === null ? '' : `, write gap ${Math.round(writeGapMs)} ms`;
-      const next = finishSwitchover(view.state, change, { writeGapMs, at: view.situation.now });
-      const message = `${change.to} is primary now, ${change.from} was before${gap}`;
-      return recorded(view, next, {
-        rule: 'switchover-finish',
-        summary: `record that ${change.to} is the primary`,
-        message,
-      });
-    },
-  }),
-  rule<InFlight>({
-    id: 'switchover-await-promotion',
-    section: 'switchover',
-    about:
-      'The new primary has been named and is being promoted; nothing else may happen to the cluster.',
-    when: (view) => inFlight(view, 'promoting'),
-    because: ({ change, to }) =>
-      `${change.to} is being promoted${to?.report?.problem == null ? '' : `; ${to.report.problem.message}`}`,
-    condition: { type: 'Ready', reason: 'Promoting' },
-    blocks: true,
-  }),
   rule<InFlight & { lsn: Lsn }>({
     id: 'switchover-promote',
     section: 'switchover',
@@ -120,7 +54,7 @@ export const switchoverRules: readonly Rule[] = [
       'The old primary has stopped in order and the target has replayed exactly to the end of its WAL: a new term begins.',
     when: (view) => {
       const found = inFlight(view, 'stopping');
-      const lsn = found === null ? null : endOfWal(found.from);
+      const lsn = found === null ? null : endOfWal(found);
       return found !== null && lsn !== null && hasReplayed(found.to, lsn)
         ? { ...found, lsn }
         : null;
@@ -128,7 +62,7 @@ export const switchoverRules: readonly Rule[] = [
     because: ({ change, lsn }) =>
       `${change.from} has stopped at ${lsn} and ${change.to} has replayed it`,
     steps: ({ change, lsn }, view) =>
-      recorded(view, nameNewPrimary(view.state, change, lsn), {
+      recorded(view, newPrimary(view, { ...change, shutdownLsn: lsn }, change.to ?? ''), {
         rule: 'switchover-promote',
         summary: `promote ${change.to}`,
         message: `${change.from} stopped at ${lsn}; ${change.to} has all of it and is promoted`,
@@ -161,10 +95,10 @@ export const switchoverRules: readonly Rule[] = [
     section: 'switchover',
     about: 'The old primary is stopping, or the target is replaying the last of its WAL.',
     when: (view) => inFlight(view, 'stopping'),
-    because: ({ change, from }) =>
-      endOfWal(from) === null
-        ? `${change.from} is stopping`
-        : `${change.to} is replaying the end of ${change.from}'s WAL`,
+    because: (found) =>
+      endOfWal(found) === null
+        ? `${found.change.from} is stopping`
+        : `${found.to?.name ?? 'the target'} is replaying the end of ${found.change.from}'s WAL`,
     condition: { type: 'Ready', reason: 'Stopping' },
     blocks: true,
   }),
