@@ -67,7 +67,7 @@ class FakeOperator {
     switch (this.behaviour.kind) {
       case 'lead':
       case 'forge':
-        return [200, JSON.stringify({ server: 'pg1', by: this.endpoint })];
+        return [200, JSON.stringify({ assignment: { server: 'pg1', by: this.endpoint } })];
       case 'follow':
         return [421, JSON.stringify({ notLeader: true, leader: this.behaviour.leader() })];
       case 'fail':
@@ -121,7 +121,7 @@ describe('the line to the leader', () => {
     expect([other!.asked, leader!.asked]).to.deep.equal([1, 3]);
   });
 
-  it('names the very text of the answer by its digest', async () => {
+  it('names the very assignment by its digest', async () => {
     await among(lead);
     const [first, second] = [await client.beat(REPORT), await client.beat(REPORT)];
     expect(first.digest)

@@ -31,7 +31,6 @@ describe('a promise', () => {
     readonly asked?: Partial<PromiseRequest>;
   }[] = [
     { name: 'a standby of the same term' },
-    { name: 'an instance that was never told anything', self: { term: 0, task: null } },
     { name: 'one that waits', self: { task: 'wait' } },
     { name: 'one that has not heard of the term yet', self: { term: 3 } },
     { name: 'the primary of an earlier term', self: { term: 3, task: 'primary' } },
@@ -49,6 +48,10 @@ describe('a promise', () => {
     readonly self?: Partial<PromisingSelf>;
     readonly asked?: Partial<PromiseRequest>;
   }[] = [
+    {
+      because: 'pg2 has just started and no leader has spoken to it',
+      self: { term: 0, task: null },
+    },
     {
       because: 'this is a server of orders, not of invoices',
       asked: { cluster: 'invoices' },

@@ -31,22 +31,27 @@ describe('taking a cluster over', () => {
   });
 
   async function lead(epoch: number): Promise<ClusterController> {
-    const controller = new ClusterController(CLUSTER, { epoch, areLeasesOver: false }, {
-      store,
-      swarm: {
-        observe: () => Promise.resolve({ ...pair.observation.swarm!, seenAtMs: performance.now() }),
-        apply: () => Promise.resolve(),
-        watch: () => () => undefined,
+    const controller = new ClusterController(
+      CLUSTER,
+      { epoch, areLeasesOver: false },
+      {
+        store,
+        swarm: {
+          observe: () =>
+            Promise.resolve({ ...pair.observation.swarm!, seenAtMs: performance.now() }),
+          apply: () => Promise.resolve(),
+          watch: () => () => undefined,
+        },
+        clock: { monotonicMs: () => performance.now(), now: () => new Date() },
+        log: createLogger({ silent: true }),
+        newUid: () => 'uid',
+        image: 'pgswarm:test',
+        fingerprints: () => ({ control: 'new', replication: 'new', owner: 'new' }),
+        leadingLeftMs: () => 6000,
+        isLeading: () => true,
+        onForgotten: () => undefined,
       },
-      clock: { monotonicMs: () => performance.now(), now: () => new Date() },
-      log: createLogger({ silent: true }),
-      newUid: () => 'uid',
-      image: 'pgswarm:test',
-      fingerprints: () => ({ control: 'new', replication: 'new', owner: 'new' }),
-      leadingLeftMs: () => 6000,
-      isLeading: () => true,
-      onForgotten: () => undefined,
-    });
+    );
     await controller.start();
     started.push(controller);
     return controller;
