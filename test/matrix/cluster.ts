@@ -1,7 +1,8 @@
 /** The cluster that the faults of the matrix happen to. */
+import { messageOf } from '../../src/core/errors';
 import { type Status } from '../../src/core/status';
 import { type Client } from 'pg';
-import { pause } from '../lab/shell';
+import { pause, waitFor } from '../lab/shell';
 import { type Deployment } from '../e2e/deployment';
 import { parseLibpqUri } from '../support/libpq-uri';
 import { raceForSession } from '../support/race';
@@ -73,8 +74,8 @@ export class MatrixCluster {
   }
 
   /** Waits until there is a primary, every standby streams, and no change of role is under way. */
-  settled(): Promise<Status> {
-    return this.deployment.until(CLUSTER, 'a settled cluster', isSettled, settledMaxMs);
+  async settled(): Promise<Status> {
+    return this.#until('a settled cluster', isSettled);
   }
 
   /** Moves the role of primary by a switchover, as a user does: by the spec. */
@@ -117,12 +118,21 @@ export class MatrixCluster {
 
   async #declare(server: string): Promise<void> {
     await this.declare(server);
-    await this.deployment.until(
-      CLUSTER,
+    await this.#until(
       `${server} as primary`,
       (status) => isSettled(status) && status.primary === server,
-      settledMaxMs,
     );
+  }
+
+  /** Also while no manager answers: that is what some faults are about. */
+  async #until(what: string, isReached: (status: Status) => boolean): Promise<Status> {
+    let last: Status | null = null;
+    return waitFor(what, settledMaxMs, async () => {
+      last = await this.deployment.status(CLUSTER).catch(() => null);
+      return last !== null && isReached(last) ? last : undefined;
+    }).catch((error: unknown) => {
+      throw new Error(`${messageOf(error)} The last status: ${JSON.stringify(last)}`);
+    });
   }
 
   /** With one session on one primary; fails when that one ends. */

@@ -12,6 +12,8 @@ export interface Mark {
 }
 
 const beforeMs = 10_000;
+/** What servers say to clients that knock too early. */
+const NOISE = /"client backend".*the database system is/;
 
 /** Writes the logs since shortly before the first mark; returns the file. */
 export async function saveEvidence(
@@ -55,7 +57,7 @@ async function linesOf(lab: Lab, node: string, service: string, since: string): 
       docker logs --timestamps --since ${since} $c 2>&1 | sed "s/ / ${node} ${service} $c /"
     done`;
   const { stdout } = await lab.exec(node, ['sh', '-c', script]);
-  return stdout.split('\n').filter((line) => line !== '');
+  return stdout.split('\n').filter((line) => line !== '' && !NOISE.test(line));
 }
 
 const wallClock = (atMs: number): string =>

@@ -4,6 +4,7 @@ import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type NodeSeen, type SwarmSeen } from '../../src/core/observation';
 import { type Situation } from '../../src/core/situation';
 import { type Spec } from '../../src/core/spec';
+import { type ClusterState } from '../../src/core/state';
 import { plain, type Output } from '../../src/cli/output';
 import { type CliPorts, type OperatorClient, type SwarmAccess } from '../../src/cli/ports';
 import { MemoryStore } from './memory-store';
@@ -42,6 +43,23 @@ export interface World {
   /** null: no operator answers. */
   readonly situation: Situation | null;
   readonly credentials?: OperatorClient['credentials'];
+  /** What the operator and the instances have done by the next look; nothing when it is left out. */
+  readonly acts?: (situation: Situation) => Situation;
+}
+
+/** Everything that there is to do. */
+export const acts = (situation: Situation): Situation => settle(situation).situation;
+
+/** Time passes at once. */
+function hasty(): CliPorts['clock'] {
+  let nowMs = 0;
+  return {
+    monotonicMs: () => nowMs,
+    pause: (ms) => {
+      nowMs += ms;
+      return Promise.resolve(true);
+    },
+  };
 }
 
 const EMPTY_SWARM: SwarmSeen = {
@@ -64,7 +82,18 @@ export async function world(situation: Situation | null): Promise<World> {
   return { store, situation };
 }
 
-export function portsOf({ store, situation, credentials }: World, output: Output): CliPorts {
+/** The situation that follows, with its state in the store; only the store has the verbs' writes. */
+async function actOn({ store, acts }: World, situation: Situation): Promise<Situation> {
+  const record = await store.read<ClusterState>(stateRecordName(situation.record.spec.cluster));
+  if (acts === undefined || record === null) return situation;
+  const after = acts({ ...situation, state: record.value });
+  await store.update(record, after.state);
+  return after;
+}
+
+export function portsOf(world: World, output: Output): CliPorts {
+  const { store, credentials } = world;
+  let { situation } = world;
   const silent = (): Promise<never> =>
     Promise.reject(new OperatingError('refused', 'OperatorMissing', 'No operator runs.'));
   const unknown = (): Promise<never> =>
@@ -72,11 +101,12 @@ export function portsOf({ store, situation, credentials }: World, output: Output
   const access: SwarmAccess = {
     store,
     operator: {
-      cluster: (name) => {
+      cluster: async (name) => {
         if (situation === null) return silent();
         if (situation.record.spec.cluster !== name) return unknown();
         const { observation, nowMs } = situation;
-        return Promise.resolve({ status: null, observation, nowMs });
+        situation = await actOn(world, situation);
+        return { status: null, observation, nowMs };
       },
       credentials: credentials ?? silent,
     },
@@ -90,5 +120,5 @@ export function portsOf({ store, situation, credentials }: World, output: Output
     execute: silent,
   };
   const { signal } = new AbortController();
-  return { output, connect: () => access, signal, now: () => NOW };
+  return { output, connect: () => access, signal, now: () => NOW, clock: hasty() };
 }

@@ -38,8 +38,8 @@ export interface Judgement extends TwoWriters {
 
 const writersDefault = 4;
 const judgeMaxMs = 60_000;
-/** Short, so that the gap is the cluster's and not the client's. */
-const impatience = { intervalMs: 10, connectTimeoutMs: 300, answerTimeoutMs: 1000, retryMs: 10 };
+/** Short, so that the gap is the cluster's and not the client's: the writers do not ask in step. */
+const impatience = { intervalMs: 10, connectTimeoutMs: 300, answerTimeoutMs: 1000, retryMs: 25 };
 
 export class WritingClient {
   readonly #options: ClientOptions;

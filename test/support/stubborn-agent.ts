@@ -24,6 +24,8 @@ const table = process.env['STUBBORN_TABLE'] ?? '';
 const run = process.env['STUBBORN_RUN'] ?? '';
 const intervalMs = 5;
 const connectTimeoutMs = 1000;
+/** A server that starts again has better to do than to refuse us. */
+const reconnectMs = 50;
 
 const text = `insert into ${table} (run, id) values ($1, $2)
   returning left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline`;
@@ -69,7 +71,7 @@ async function main(): Promise<void> {
         client = null;
       }
     }
-    await sleep(intervalMs);
+    await sleep(client === null ? reconnectMs : intervalMs);
   }
 }
 
