@@ -1,4 +1,7 @@
-/** S5: no promotion of another system, a diverged timeline, or an unknown position. */
+/**
+ * S5: no promotion of another system, a diverged timeline, or an unknown position; and no standby
+ * of a primary whose history is another one.
+ */
 import { type Happening } from '../world/journal';
 import { contains, lsnText, type Branch, type Position } from '../world/wal';
 import { type Checker, type Truth } from './checker';
@@ -22,6 +25,10 @@ export class Fitness implements Checker {
       }
       case 'promoted':
         return this.#promoted(happening.server, happening.from);
+      case 'corrupted': {
+        const { server, had, got } = happening;
+        return `${server}, at ${inWords(had)} of its own, streams ${inWords(got)} of another history`;
+      }
       case 'decided':
         return positionUnknown(happening);
       default:
@@ -45,6 +52,9 @@ export class Fitness implements Checker {
       : `${server} is promoted at ${lsnText(from.lsn)} on a timeline ${from.branch.timeline} that the primary never had`;
   }
 }
+
+const inWords = ({ branch, lsn }: Position): string =>
+  `${lsnText(lsn)} on timeline ${String(branch.timeline)}`;
 
 /** Whoever is named has said how far it is. */
 function positionUnknown({

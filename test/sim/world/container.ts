@@ -6,8 +6,9 @@ import { ControlClient } from '../../../src/adapters/control/client';
 import { PeerClient } from '../../../src/adapters/control/peer-client';
 import { type Log } from '../../../src/adapters/log';
 import { PEER_PORT } from '../../../src/core/names';
-import { type PromiseRequest, type VolumeTag } from '../../../src/core/protocol';
+import { type Divergence, type PromiseRequest, type VolumeTag } from '../../../src/core/protocol';
 import { Instance } from '../../../src/instance/instance';
+import { type VolumeMarks } from '../../../src/instance/volume';
 import { type SimProcess } from '../kernel/process';
 import { type Random } from '../kernel/random';
 import { type Scheduler } from '../kernel/scheduler';
@@ -15,12 +16,16 @@ import { type Exchange } from './exchange';
 import { SimGuard } from './guard';
 import { SimLocalPostgres } from './local-postgres';
 import { perform } from './perform';
-import { type Postgres, type PostgresWorld } from './postgres';
+import { type Data, type Postgres, type PostgresWorld } from './postgres';
 
 /** What outlives the container. */
 export interface Volume {
   readonly postgres: Postgres;
   tag: VolumeTag | null;
+  marks: VolumeMarks;
+  divergence: Divergence | null;
+  /** Kept until the new copy has been seen streaming. */
+  oldCopy: Data | null;
 }
 
 export interface ContainerOptions {
@@ -144,6 +149,7 @@ export class Container {
       identity: { cluster, server, bootId },
       taskId,
       volume: volume.tag === null ? { kind: 'empty' } : { kind: 'tagged', tag: volume.tag },
+      remembered: { marks: volume.marks, divergence: volume.divergence },
       stopGraceMs: STOP_GRACE_MS,
       control: this.#observed(control),
       peers,
@@ -173,13 +179,11 @@ export class Container {
       world,
       random,
       cluster,
+      volume,
       model,
       postgres,
       state,
       newSystemIdentifier,
-      tagVolume: (tag: VolumeTag) => {
-        volume.tag = tag;
-      },
     };
     return {
       postgres,

@@ -19,6 +19,13 @@ export type Happening =
     }
   /** A standby becomes primary: its WAL up to here is all there is from now on. */
   | { readonly kind: 'promoted'; readonly server: string; readonly from: Position }
+  /** WAL of another history was written after its own: nothing has noticed that they had parted. */
+  | {
+      readonly kind: 'corrupted';
+      readonly server: string;
+      readonly had: Position;
+      readonly got: Position;
+    }
   /** WAL that only this data directory may have held is gone from it. */
   | {
       readonly kind: 'discarded';

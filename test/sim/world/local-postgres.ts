@@ -169,12 +169,14 @@ export class SimLocalPostgres implements PostgresPort {
   async #stopBy(quitAtMs: number, killAtMs: number): Promise<void> {
     const ended = this.#ended;
     if (ended === null) return;
+    const wasStopping = this.#isStopping;
     this.#isStopping = true;
     const steps: readonly (readonly [() => void, number])[] = [
       [() => this.#model.stopFast(), quitAtMs],
       [() => this.#model.quit(), killAtMs],
     ];
-    this.#onChange();
+    // Whoever is told may ask for the same again.
+    if (!wasStopping) this.#onChange();
     for (const [step, untilMs] of steps) {
       const leftMs = untilMs - performance.now();
       if (leftMs <= 0) continue;

@@ -1,6 +1,7 @@
 /** A machine in the Swarm: a manager, with an operator on it and at most one instance. */
 import { type TaskSeen } from '../../../src/core/observation';
 import { type ServiceDesired } from '../../../src/core/steps';
+import { NO_MARKS } from '../../../src/instance/volume';
 import { MachineClock, SimProcess } from '../kernel/process';
 import { Container, type Volume } from './container';
 import { startOperator, type RunningOperator } from './operator';
@@ -182,6 +183,9 @@ export class SimNode {
     this.#volume ??= {
       postgres: new Postgres(service.server, this.name, this.#world.postgresWorld(service.server)),
       tag: null,
+      marks: NO_MARKS,
+      divergence: null,
+      oldCopy: null,
     };
     if (this.container === null) this.#startLater(CREATE_MS);
   }

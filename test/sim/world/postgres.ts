@@ -8,7 +8,7 @@ import { type SimProcess } from '../kernel/process';
 import { type Random } from '../kernel/random';
 import { type Happening } from './journal';
 import { Receiver, type Sender } from './streaming';
-import { after, contains, FIRST_LSN, type Position } from './wal';
+import { after, contains, FIRST_LSN, streamRefusal, type Position } from './wal';
 
 /** The data directory. */
 export interface Data {
@@ -387,11 +387,7 @@ export class Postgres {
   refusal(downstream: Postgres): string | null {
     const run = this.#run;
     if (run === null || run.isOrphaned || run.phase !== 'running') return 'Connection refused';
-    const own = this.end;
-    const { end } = downstream;
-    if (contains(own, end)) return null;
-    if (contains(end, own)) return 'requested starting point is ahead of the WAL flush position';
-    return "requested starting point is not in this server's history";
+    return streamRefusal(this.end, downstream.end);
   }
 
   attach(sender: Sender): void {
@@ -408,6 +404,9 @@ export class Postgres {
   receive(to: Position): void {
     const run = this.#run;
     if (run === null || this.data === null) return;
+    if (!contains(to, this.data.end)) {
+      this.#world.happen({ kind: 'corrupted', server: this.server, had: this.data.end, got: to });
+    }
     this.data.end = to;
     // Standbys of this standby.
     this.#pump(run);

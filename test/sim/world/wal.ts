@@ -1,4 +1,5 @@
 /** Write-ahead logs as a tree: every promotion begins a branch where the WAL before it ended. */
+import { type Lineage } from '../../../src/adapters/postgres/timeline-history';
 import { type Lsn } from '../../../src/core/lsn';
 
 export interface Branch {
@@ -47,3 +48,27 @@ export const after = ({ branch, lsn }: Position, records = 1): Position => ({
 });
 
 export const lsnText = (lsn: number): Lsn => `0/${Math.floor(lsn).toString(16).toUpperCase()}`;
+
+/** What a server itself knows of its WAL: numbers of timelines, and where each one ended. */
+export function lineageOf({ branch }: Position): Lineage {
+  const history = [];
+  for (let at = branch.fork; at !== null; at = at.branch.fork) {
+    history.unshift({ timeline: at.branch.timeline, endLsn: lsnText(at.lsn) });
+  }
+  return { timeline: branch.timeline, history };
+}
+
+/** Why PostgreSQL refuses to stream `to` from `from`, by those numbers alone; null when it does not. */
+export function streamRefusal(from: Position, to: Position): string | null {
+  const { timeline } = to.branch;
+  let { branch, lsn } = from;
+  if (branch.timeline < timeline) return `highest timeline ${branch.timeline} is behind`;
+  while (branch.timeline !== timeline) {
+    if (branch.fork === null) return "requested timeline is not in this server's history";
+    ({ branch, lsn } = branch.fork);
+  }
+  if (to.lsn <= lsn) return null;
+  return branch === from.branch
+    ? 'requested starting point is ahead of the WAL flush position of this server'
+    : "requested starting point is not in this server's history";
+}
