@@ -8,7 +8,7 @@ import { type Readable, type Writable } from 'node:stream';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { docker, dockerEnv, tryDocker } from '../lab/docker';
 import { type Place } from './load';
-import { type Answer, type SwitchTimes } from './two-postmasters';
+import { type Answer, type CrashTimes, type SwitchTimes } from './two-postmasters';
 
 const agentFile = join(__dirname, 'two-postmasters.ts');
 
@@ -41,6 +41,11 @@ export class HandMadePair {
   /** One switchover; resolves when the old primary streams from the new one. */
   switchOver(): Promise<SwitchTimes> {
     return this.#agent.ask<SwitchTimes>('switch');
+  }
+
+  /** One crash of the primary, answered at once; resolves when both stream again. */
+  crash(answer: 'restart' | 'promote'): Promise<CrashTimes> {
+    return this.#agent.ask<CrashTimes>(`crash-${answer}`);
   }
 
   async remove(): Promise<void> {

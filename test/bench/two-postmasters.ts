@@ -1,6 +1,6 @@
 /**
  * Runs inside a container: two PostgreSQL servers that stream to each other, as children of this
- * process, and a switchover by hand with nothing in its way. Reads one command per line and answers
+ * process; a switchover, or a crash, by hand with nothing in its way. Reads one command per line and answers
  * each with one line of JSON. It ends with its input, and takes both servers with it.
  *
  * One self-contained file: it is compiled and handed to `node -e`. From the image it takes only
@@ -27,6 +27,16 @@ export interface SwitchTimes {
   /** From the signal until `pg_is_in_recovery()` was false. */
   readonly promoteMs: number;
   /** From the start of the old primary as a standby until it streamed. */
+  readonly rejoinMs: number;
+}
+
+/** Where the time of one crash went. */
+export interface CrashTimes {
+  /** Until every process of the primary was gone. */
+  readonly killMs: number;
+  /** Until it, or the other one, accepted writes. */
+  readonly readyMs: number;
+  /** Until both streamed again. */
   readonly rejoinMs: number;
 }
 
@@ -114,6 +124,72 @@ async function switchOver(): Promise<SwitchTimes> {
   const rejoinMs = clock();
   [primary, standby] = [next, old];
   return { to: next.port, checkpointMs, lagMs, stopMs, replayMs, promoteMs, rejoinMs };
+}
+
+/** The primary is killed with all its processes, and started again at once. */
+async function crashAndRestart(): Promise<CrashTimes> {
+  const clock = stopwatch();
+  await kill(primary);
+  const killMs = clock();
+  await start(primary);
+  const readyMs = clock();
+  await streaming(primary);
+  return { killMs, readyMs, rejoinMs: clock() };
+}
+
+/** The primary is killed with all its processes, and the standby promoted at once. */
+async function crashAndPromote(): Promise<CrashTimes> {
+  const [old, next] = [primary, standby];
+  const clock = stopwatch();
+  await kill(old);
+  const killMs = clock();
+  await promote(next);
+  const readyMs = clock();
+  await rewind(old, next);
+  await start(old);
+  await streaming(next);
+  [primary, standby] = [next, old];
+  return { killMs, readyMs, rejoinMs: clock() };
+}
+
+/** Backends outlive their postmaster, and nothing can be started while they do. */
+async function kill(server: Server): Promise<void> {
+  const { child } = server;
+  if (child?.pid === undefined) return;
+  const exited = once(child, 'exit');
+  const children = await childrenOf(child.pid);
+  child.kill('SIGKILL');
+  for (const pid of children) endAtOnce(pid);
+  await exited;
+  await probe(async () => (await Promise.all(children.map(isRunning))).every((is) => !is));
+  server.child = null;
+  server.admin = null;
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text.trim().split(' ').filter(Boolean).map(Number);
+}
+
+function endAtOnce(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+async function isRunning(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+  return stat !== null && !/\) Z /.test(stat);
+}
+
+/** What the old primary has written beyond the promotion is undone, its own settings come back. */
+async function rewind(old: Server, next: Server): Promise<void> {
+  const source = `host=/tmp port=${next.port} user=postgres dbname=postgres`;
+  await runFile('pg_rewind', ['-D', old.directory, '--source-server', source, '--no-sync']);
+  await appendFile(`${old.directory}/postgresql.conf`, settings(old, next));
+  await writeFile(`${old.directory}/standby.signal`, '');
 }
 
 async function start(server: Server): Promise<void> {
@@ -204,6 +280,8 @@ function stopwatch(): () => number {
 const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   'set-up': setUp,
   switch: switchOver,
+  'crash-restart': crashAndRestart,
+  'crash-promote': crashAndPromote,
 };
 
 async function answer(line: string): Promise<Answer<unknown>> {

@@ -120,5 +120,5 @@ export function portsOf(world: World, output: Output): CliPorts {
     execute: silent,
   };
   const { signal } = new AbortController();
-  return { output, connect: () => access, signal, now: () => NOW, clock: hasty() };
+  return { output, connect: () => access, signal, now: () => NOW, user: 'ada', clock: hasty() };
 }
