@@ -39,6 +39,8 @@ const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 export function standardOutput(environment = process.env): Output {
   const { stdin, stdout, stderr } = process;
   const isTerminal = stdout.isTTY;
+  // Whoever reads has read enough, as in `pgswarm why orders | head`.
+  stdout.on('error', () => process.exit(0));
   const isColoured = isTerminal && (environment['NO_COLOR'] ?? '') === '';
   return {
     isTerminal,

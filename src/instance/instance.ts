@@ -109,11 +109,10 @@ export class Instance {
       task: assignment?.task.kind ?? null,
       rollCall: assignment?.rollCall ?? null,
     });
-    log.info(answer.promised ? 'Promised the primary to wait' : 'No promise given', {
-      from: request.from,
-      ...answer,
-    });
+    if (!answer.promised) log.warn('No promise given', { from: request.from, ...answer });
     if (answer.promised) {
+      const isFirst = this.#promisedUntilMs === null || this.#promisedUntilMs < performance.now();
+      if (isFirst) log.info('Promised the primary to wait', { from: request.from });
       this.#promisedUntilMs = promisedUntil(
         this.#promisedUntilMs,
         performance.now(),

@@ -23,6 +23,8 @@ export interface TenurePorts {
 
 /** A leader that has not answered for this long is given up for the moment: the peers are asked. */
 const SILENCE_MS = 1500;
+/** So long before the fence they are asked in any case: a leader may only grant what it has left. */
+const ASK_BEFORE_MS = 700;
 /** After a refusal the peers are asked again so soon: one of them may only have been restarting. */
 const ASK_AGAIN_MS = 300;
 /** The guard acts a moment after the instance manager would have: only when that hangs. */
@@ -43,6 +45,8 @@ export class Tenure {
   #timer: NodeJS.Timeout | null = null;
   #nextAskMs = 0;
   #isAsking = false;
+  /** The deadline was last moved by promises. */
+  #isFailsafe = false;
   #guardLostAtMs: number | null = null;
   #fencing: Promise<void> | null = null;
   #outlook: Outlook = 'over';
@@ -57,7 +61,10 @@ export class Tenure {
     this.#isPrimary = task.kind === 'primary';
     if (task.kind === 'primary') this.#tell(term, task.contract);
     // A primary that is stopped in order for a switchover has a lease, too: it may take its time.
-    if (leaseMs !== null && this.#told?.term === term) this.#extend(sentAtMs + leaseMs);
+    if (leaseMs !== null && this.#told?.term === term) {
+      this.#extend(sentAtMs, leaseMs);
+      this.#isFailsafe = false;
+    }
     this.refresh();
   }
 
@@ -104,9 +111,11 @@ export class Tenure {
   }
 
   /** Never shortened: what was granted stays granted. */
-  #extend(deadlineMs: number): void {
-    this.#deadlineMs = Math.max(this.#deadlineMs, deadlineMs);
-    this.#nextAskMs = this.#deadlineMs - (this.#contract?.ttlMs ?? 0) + SILENCE_MS;
+  #extend(askedAtMs: number, leaseMs: number): void {
+    this.#deadlineMs = Math.max(this.#deadlineMs, askedAtMs + leaseMs);
+    const contract = this.#contract;
+    if (contract === null) return;
+    this.#nextAskMs = Math.min(askedAtMs + SILENCE_MS, this.#fenceAtMs(contract) - ASK_BEFORE_MS);
   }
 
   #watch(contract: Contract): void {
@@ -187,8 +196,13 @@ export class Tenure {
     try {
       const { promisedByAll, refusals } = await peers.askPeers(request, contract.peers);
       if (promisedByAll && this.#isPrimary && this.#told.term === term) {
-        this.#extend(askedAtMs + contract.ttlMs);
-        log.info('No leader answers; all peers have promised to wait', { peers: contract.peers });
+        this.#extend(askedAtMs, contract.ttlMs);
+        if (!this.#isFailsafe) {
+          log.warn('No leader answers: going on while all peers promise to wait', {
+            peers: contract.peers,
+          });
+        }
+        this.#isFailsafe = true;
       } else {
         log.warn('No leader answers, and not every peer promises to wait', { refusals });
       }

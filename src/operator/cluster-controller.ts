@@ -241,6 +241,8 @@ export class ClusterController implements ClusterLoop {
     if (this.#areRecordsStale) await this.#reload();
     const age = this.#ports.clock.monotonicMs() - (this.#swarm?.seenAtMs ?? -Infinity);
     if (this.#isSwarmStale || age > SWARM_REFRESH_MS) await this.#seeSwarm();
+    // An announcement of Docker's may have been missed: people write records, too.
+    if (age > SWARM_REFRESH_MS) this.#areRecordsStale = true;
     return 'done';
   }
 

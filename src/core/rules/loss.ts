@@ -40,10 +40,10 @@ export function whyLost(view: View): string | null {
 
 /** `pgswarm promote` while the primary is gone. */
 function isAskedFor(view: View): boolean {
-  const { request, contract } = view.state;
-  if (request === null || request.to === view.state.primary || view.primary?.asPrimary != null) {
-    return false;
-  }
+  const { request, contract, change } = view.state;
+  // A switchover that was asked for stops the primary, and is no reason to think it gone.
+  if (request === null || request.to === view.state.primary || change !== null) return false;
+  if (view.primary?.asPrimary != null) return false;
   return request.primaryIsDead || isExited(view) || (contract !== null && isLeaseOver(view));
 }
 
