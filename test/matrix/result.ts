@@ -19,15 +19,15 @@ export interface Result {
   readonly judgement: Judgement;
   /** Transactions that the loss ledger names; null without an entry. */
   readonly ledger: number | null;
-  /** What kept the repetition from its end; null for nothing. */
-  readonly problem: string | null;
+  /** What kept the repetition from its course. */
+  readonly problems: readonly string[];
 }
 
 /** What must never be; empty when all is well. */
 export function violations(result: Result): string[] {
-  const { cell, shape, judgement, problem } = result;
+  const { cell, shape, judgement, problems } = result;
   const found = [
-    ...(problem === null ? [] : [problem]),
+    ...problems,
     ...writers(result),
     ...(shape.sync === 'required' && judgement.lost > 0
       ? [`${judgement.lost} acknowledged writes lost in spite of synchronous replication`]

@@ -24,6 +24,8 @@ export interface Run {
   readonly marks: readonly Mark[];
   /** Where the client's rows are. */
   readonly table: string;
+  /** The cluster can be used for the next one. */
+  readonly isSettled: boolean;
 }
 
 const settleWrites = 50;
@@ -53,30 +55,31 @@ export async function runCell(
     const { primary, losses } = await stateOf(cluster);
     const ofOld = losses.findLast(({ server }) => server === scene.primary.server);
     const result: Result = {
-      ...{ cell, shape: cluster.shape, repetition: number, judgement, problem: course.problem },
+      ...{ cell, shape: cluster.shape, repetition: number, judgement, problems: course.problems },
       ...{ from: scene.primary.server, to: primary ?? 'nobody' },
       ...timesOf(course, client),
       ledger: ofOld?.measured?.transactions ?? null,
     };
-    return { result, marks: course.marks, table };
+    return { result, marks: course.marks, table, isSettled: course.isSettled };
   } finally {
     await client.stop();
   }
 }
 
-type Moment = 'broken' | 'injected' | 'healing' | 'healed' | 'back' | 'end';
+type Moment = 'broken' | 'injected' | 'healing' | 'healed' | 'streaming' | 'end';
 
 /** What happened when, as far as it came. */
 interface Course {
   readonly marks: Mark[];
   readonly at: Partial<Record<Moment, number>>;
+  readonly problems: string[];
   hasHealing: boolean;
-  problem: string | null;
+  isSettled: boolean;
 }
 
 async function breakAndHeal(scene: Scene, cell: Cell, client: WritingClient): Promise<Course> {
   const { cluster, primary } = scene;
-  const course: Course = { marks: [], at: {}, hasHealing: false, problem: null };
+  const course: Course = { marks: [], at: {}, problems: [], hasHealing: false, isSettled: false };
   const mark = (moment: Moment, what: string = moment): number => {
     const atMs = client.now();
     course.at[moment] = atMs;
@@ -85,24 +88,34 @@ async function breakAndHeal(scene: Scene, cell: Cell, client: WritingClient): Pr
   };
   const incarnation = await cluster.incarnation();
   let heal: Heal | null = null;
-  try {
-    mark('broken', `fault: ${cell.title}; primary ${primary.server} on ${primary.node}`);
+  const trying = async (what: () => Promise<unknown>): Promise<void> => {
+    await what().catch((error: unknown) => {
+      course.problems.push(messageOf(error));
+      course.marks.push({ atMs: client.now(), what: `problem: ${messageOf(error)}` });
+    });
+  };
+  mark('broken', `fault: ${cell.title}; primary ${primary.server} on ${primary.node}`);
+  await trying(async () => {
     heal = await cell.fault(scene);
     course.hasHealing = heal !== null;
     const injectedMs = mark('injected');
     await lasting(cell, { client, primary: primary.published, injectedMs });
-    mark('healing');
-    await heal?.();
-    mark('healed');
-    course.at.back = await cluster.redundant(backMaxMs, heal === null ? incarnation : null);
+  });
+  mark('healing');
+  await trying(async () => heal?.());
+  mark('healed');
+  await trying(async () => {
+    await cluster.redundant(backMaxMs, heal === null ? incarnation : null);
+    mark('streaming', 'every standby streams');
     await client.waitForWrites(settleWrites);
+  });
+  // What the fault has left behind must not be taken for the next one's work.
+  if (course.hasHealing || course.problems.length > 0) await scene.lab.repair();
+  await trying(async () => {
     await cluster.settled();
-  } catch (error) {
-    course.problem = messageOf(error);
-    if (course.at.healed === undefined) await heal?.();
-    await scene.lab.repair();
-  }
-  mark('end', course.problem ?? 'every standby streams');
+    course.isSettled = true;
+  });
+  mark('end');
   return course;
 }
 
@@ -117,7 +130,7 @@ function timesOf(
   return {
     gapMs: client.longestGap(broken, isTold ? healing : end).durationMs,
     healingGapMs: isTold ? client.longestGap(healing, end).durationMs : null,
-    backMs: at.back === undefined || fixed === undefined ? null : at.back - fixed,
+    backMs: at.streaming === undefined || fixed === undefined ? null : at.streaming - fixed,
   };
 }
 

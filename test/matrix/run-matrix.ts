@@ -86,7 +86,7 @@ class ShapeCourse {
       if (this.#plan.keepAll || violations(run.result).length > 0) {
         note(`logs: ${await saveEvidence(this.#plan.logs, name, cluster, run.marks)}`);
       }
-      if (run.result.problem !== null) await this.#abandon();
+      if (!run.isSettled) await this.#abandon();
       return run;
     } catch (error) {
       const marks = [{ atMs: performance.now(), what: messageOf(error) }];

@@ -15,7 +15,7 @@ const result = (
   cell: moving,
   shape: { servers: 3, sync: 'required' },
   ...{ repetition: 1, from: 'pg1', to: 'pg2', gapMs: 900, healingGapMs: null, backMs: 5000 },
-  ...{ ledger: null, problem: null },
+  ...{ ledger: null, problems: [] },
   ...changes,
   judgement: {
     ...{ acknowledged: 1000, unknown: 4, lost: 0, absent: 2, rows: 1002 },
@@ -68,7 +68,9 @@ describe('the verdict on a repetition', () => {
 
   it('finds a redundancy that came back late, or never', () => {
     expect(violations(result({ backMs: 15_001 }))).to.match(/after 15\.0 s, more than 15 s/);
-    expect(violations(result({ backMs: null, problem: 'not back' }))).to.deep.equal(['not back']);
+    expect(violations(result({ backMs: null, problems: ['not back'] }))).to.deep.equal([
+      'not back',
+    ]);
   });
 });
 
