@@ -1,5 +1,4 @@
 /** One seed: a cluster is built, suffers, is left alone, and must be whole again. */
-import * as decideModule from '../../src/core/decide';
 import { type Spec } from '../../src/core/spec';
 import { Random } from './kernel/random';
 import { installVirtualTime } from './kernel/virtual-time';
@@ -13,6 +12,7 @@ import { missing } from './checkers/recovery';
 import { SinglePrimary } from './checkers/single-primary';
 import { Terms } from './checkers/terms';
 import { planFaults, type Heal } from './faults';
+import { installMemory, installProbe, observeDecisions } from './probe';
 import { installExchange } from './world/exchange';
 import { World, type Tracer } from './world/world';
 
@@ -43,7 +43,6 @@ const LIVENESS_MAX_MS = 120_000;
 const LOOK_MS = 500;
 
 let isInstalled = false;
-let present: World | null = null;
 
 /** Puts the real code into simulated worlds; once for the whole program. */
 export function install(): void {
@@ -51,22 +50,19 @@ export function install(): void {
   isInstalled = true;
   installVirtualTime();
   installExchange();
-  const { decide } = decideModule;
-  Object.assign(decideModule, {
-    decide: (situation: Parameters<typeof decide>[0]) => {
-      const decision = decide(situation);
-      const node = present?.scheduler.current?.host ?? '';
-      present?.happen({ kind: 'decided', node, situation, decision });
-      return decision;
-    },
-  });
+  installProbe();
+  installMemory();
 }
 
 export async function runSeed(seed: number, options: RunOptions): Promise<Outcome> {
   install();
   const random = new Random(seed).fork('plan');
+  // Stacks of the many errors that are part of the game cost more than all the rest.
+  Error.stackTraceLimit = options.trace === null ? 0 : 20;
   const world = new World({ seed, spec: specFor(random, options.servers), trace: options.trace });
-  present = world;
+  observeDecisions((node, situation, decision) =>
+    world.happen({ kind: 'decided', node, situation, decision }),
+  );
   let violation: Violation | null = null;
   const fail = (invariant: string, what: string): void => {
     violation ??= { seed, atMs: Math.round(world.scheduler.nowMs), invariant, what };
@@ -84,7 +80,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<Outcom
   await untilWhole(world, SETTLE_MAX_MS, (what) => fail('L1', `it does not begin: ${what}`));
   const faults = await suffer(world, random, SAFETY_MS);
   await untilWhole(world, LIVENESS_MAX_MS, (what) => fail('L1', what));
-  present = null;
+  observeDecisions(null);
   const { eventsRun: events, nowMs: simulatedMs } = world.scheduler;
   return { violation, events, simulatedMs, faults };
 }

@@ -19,7 +19,8 @@ const real = {
 /** The scheduler whose world exists at present; one world at a time. */
 let world: Scheduler | null = null;
 
-const current = (): SimProcess | null => world?.current ?? null;
+/** Whose code is running; null outside of every event. */
+export const currentProcess = (): SimProcess | null => world?.current ?? null;
 
 export function enterWorld(scheduler: Scheduler): void {
   world = scheduler;
@@ -70,7 +71,7 @@ type Callback = (...args: unknown[]) => void;
 const timer =
   (isRepeated: boolean, otherwise: typeof real.setTimeout) =>
   (callback: Callback, delayMs = 0, ...args: unknown[]): unknown => {
-    const process = current();
+    const process = currentProcess();
     if (process === null) return otherwise(callback, delayMs, ...args);
     return new SimTimer(process, () => callback(...args), delayMs, isRepeated);
   };
@@ -82,16 +83,19 @@ const cancel =
     else otherwise(timer as NodeJS.Timeout | undefined);
   };
 
+class AbortError extends Error {
+  override readonly name = 'AbortError';
+}
+
 function pause<T>(
   delayMs = 0,
   value?: T,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<T> {
-  const process = current();
+  const process = currentProcess();
   if (process === null) return real.pause(delayMs, value, { signal }) as Promise<T>;
   return new Promise((resolve, reject) => {
-    const fail = (): void =>
-      reject(new DOMException('The operation was aborted', { name: 'AbortError' }));
+    const fail = (): void => reject(new AbortError('The operation was aborted'));
     if (signal?.aborted === true) {
       fail();
       return;
@@ -115,13 +119,13 @@ function pause<T>(
 
 class SimDate extends real.Date {
   constructor(...args: readonly []) {
-    const process = current();
+    const process = currentProcess();
     if (args.length > 0 || process === null) super(...args);
     else super(process.clock.wallMs());
   }
 
   static override now(): number {
-    return current()?.clock.wallMs() ?? real.Date.now();
+    return currentProcess()?.clock.wallMs() ?? real.Date.now();
   }
 }
 
@@ -134,6 +138,6 @@ export function installVirtualTime(): void {
     clearInterval: cancel(real.clearInterval),
     Date: SimDate,
   });
-  performance.now = () => current()?.clock.monotonicMs() ?? real.now();
+  performance.now = () => currentProcess()?.clock.monotonicMs() ?? real.now();
   Object.assign(timersPromises, { setTimeout: pause });
 }
