@@ -33,8 +33,8 @@ const SECTIONS: Readonly<Record<Section, string>> = {
   synchronous: 'Which standbys a commit waits for, and what a failover may rely on.',
   objects: 'The cluster’s objects in Swarm.',
   bootstrap: 'From nothing, or from kept volumes, to a first primary.',
-  servers: 'The servers of a running cluster.',
   maintenance: 'What a person does to single servers.',
+  servers: 'The servers of a running cluster.',
   request: 'What the user asks for, once everything else is in order.',
 };
 

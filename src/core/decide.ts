@@ -36,8 +36,8 @@ export const RULES: readonly Rule[] = [
   ...ledgerRules,
   ...objectRules,
   ...bootstrapRules,
-  ...serverRules,
   ...maintenanceRules,
+  ...serverRules,
   ...requestRules,
 ];
 

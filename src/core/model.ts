@@ -156,6 +156,8 @@ interface Obeyed {
 function obey(view: View, server: ServerView, report: Report): Obeyed | null {
   const { task, term, leaderEpoch, rollCall } = assignmentFor(view, server);
   const done = doneTask(view, server, task);
+  const restartFor = 'restartFor' in task ? task.restartFor : null;
+  const restartedFor = restartFor ?? report.restartedFor;
   const contract = task.kind === 'primary' ? task.contract : null;
   const obeys = { term, leaderEpoch, task: task.kind, contract, rollCall };
   const isSame =
@@ -163,11 +165,13 @@ function obey(view: View, server: ServerView, report: Report): Obeyed | null {
     (sameJson(done.postgres, report.postgres) &&
       sameJson(done.volume, report.volume) &&
       done.checkpointedFor === report.checkpointedFor &&
+      restartedFor === report.restartedFor &&
       sameJson(obeys, report.obeys));
   if (isSame) return null;
-  const { text, ...rest } = done;
-  const isChanged = done.postgres.state !== report.postgres.state || done.text !== null;
-  return { report: { ...report, ...rest, obeys }, text: isChanged ? text : null };
+  const { postgres, volume, checkpointedFor } = done;
+  const isRestarted = restartedFor !== report.restartedFor;
+  const text = isRestarted ? `restart PostgreSQL on ${server.name}` : done.text;
+  return { report: { ...report, postgres, volume, checkpointedFor, restartedFor, obeys }, text };
 }
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -255,7 +255,8 @@ export function promotionRequested(
   state: ClusterState,
   request: PromotionRequest | null,
 ): ClusterState {
-  return { ...state, request };
+  // What was given up before is tried anew: the person knows of it.
+  return { ...state, request, refusal: request === null ? state.refusal : null };
 }
 
 /** Nothing is decided any more; null: decisions go on. */

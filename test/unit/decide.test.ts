@@ -221,7 +221,34 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
       } as never,
     }),
     rule: 'restart-pending',
-    because: /pg2 needs a restart for max_connections/,
+    because: /pg2 needs a restart for max_connections; pgswarm restart orders does it/,
+  },
+  {
+    name: 'a person keeps the standby stopped',
+    situation: withState(pair, { fenced: ['pg2'] }),
+    rule: 'fenced-server',
+  },
+  {
+    name: 'a person keeps the primary stopped: nobody takes over',
+    situation: withReport(withState(pair, { fenced: ['pg1'] }), 'pg1', {
+      postgres: stoppedReport('shut down'),
+    }),
+    rule: 'primary-fenced',
+  },
+  {
+    name: 'a person wants a restart',
+    situation: withState(pair, { restart: { id: 'r1', servers: ['pg2', 'pg1'] } }),
+    rule: 'restart-waits',
+  },
+  {
+    name: 'a standby has been restarted',
+    situation: withReport(
+      withState(pair, { restart: { id: 'r1', servers: ['pg2', 'pg1'] } }),
+      'pg2',
+      { restartedFor: 'r1' },
+    ),
+    rule: 'restart-next',
+    because: /pg1 is next/,
   },
   { name: 'another primary is declared', situation: asked, rule: 'switchover-begin' },
   {

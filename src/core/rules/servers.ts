@@ -102,7 +102,9 @@ export const serverRules: readonly Rule[] = [
     section: 'servers',
     about: 'The primary does not accept writes. It is brought back; nobody else is promoted.',
     when: ({ primary, state }) =>
-      primary?.asPrimary === null && state.change === null ? primary : null,
+      primary?.asPrimary === null && state.change === null && !state.fenced.includes(primary.name)
+        ? primary
+        : null,
     because: (server, view) =>
       server.report === null
         ? silenceOf(server, view)
@@ -117,11 +119,14 @@ export const serverRules: readonly Rule[] = [
     id: 'standby-not-streaming',
     section: 'servers',
     about: 'A standby is being cloned, starts, is silent, or does not stream from the primary.',
-    when: (view) =>
-      isInitialised(view)
-        ? (view.servers.find((server) => server !== view.primary && !isStreaming(server, view)) ??
-          null)
-        : null,
+    when: (view) => {
+      if (!isInitialised(view)) return null;
+      const isDisturbed = (server: ServerView): boolean =>
+        server !== view.primary &&
+        !view.state.fenced.includes(server.name) &&
+        !isStreaming(server, view);
+      return view.servers.find(isDisturbed) ?? null;
+    },
     because: (server, view) => standbyTrouble(server, view),
     condition: ({ report }) => notReady(report?.problem?.reason ?? 'StandbyNotStreaming'),
   }),
@@ -133,9 +138,10 @@ export const serverRules: readonly Rule[] = [
       const pending = view.servers.filter((server) => pendingOf(server).length > 0);
       return pending.length === 0 ? null : pending;
     },
-    because: (pending) =>
+    because: (pending, { spec }) =>
       pending
         .map((server) => `${server.name} needs a restart for ${pendingOf(server).join(', ')}`)
+        .concat(`pgswarm restart ${spec.cluster} does it`)
         .join('; '),
   }),
 ];
