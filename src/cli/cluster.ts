@@ -12,7 +12,7 @@ import { specRecordName, stateRecordName, type SecretPurpose } from '../core/nam
 import { type Observation, type SwarmSeen } from '../core/observation';
 import { viewOf, type Situation, type View } from '../core/situation';
 import { type SpecRecord } from '../core/spec';
-import { initialState, type ClusterState } from '../core/state';
+import { initialState, upgraded, type ClusterState } from '../core/state';
 import { statusOf, type Status } from '../core/status';
 import { type ClusterAnswer } from '../operator/operator';
 import { type Store, type StoredRecord } from '../core/ports';
@@ -47,6 +47,15 @@ export async function readSpec(store: Store, cluster: string): Promise<StoredRec
   throw refusal('UnknownCluster', `There is no cluster ${cluster}.${question} ${advice}`);
 }
 
+/** The cluster's record, whichever version has written it; null until an operator has made it. */
+export async function readState(
+  store: Store,
+  cluster: string,
+): Promise<StoredRecord<ClusterState> | null> {
+  const record = await store.read<ClusterState>(stateRecordName(cluster));
+  return record === null ? null : { ...record, value: upgraded(record.value) };
+}
+
 /** All that is known of a cluster that is in the store. */
 export async function loadCluster(ports: CliPorts, cluster: string): Promise<Known> {
   const access = ports.connect();
@@ -59,7 +68,7 @@ export async function loadSituation(ports: CliPorts, record: SpecRecord): Promis
   const access = ports.connect();
   const { cluster } = record.spec;
   const [state, swarm, heard, image] = await Promise.all([
-    access.store.read<ClusterState>(stateRecordName(cluster)),
+    readState(access.store, cluster),
     access.observe(cluster),
     hear(access, cluster),
     access.operatorImage(),
@@ -105,21 +114,37 @@ export function observationOf(
   if (answer === null) return { ...NOTHING_HEARD, swarm, leadingSinceMs: nowMs };
   const { observation } = answer;
   const shift = (timeMs: number): number => timeMs + nowMs - answer.nowMs;
+  const shiftIfAny = (timeMs: number | null): number | null =>
+    timeMs === null ? null : shift(timeMs);
   return {
     ...observation,
     swarm,
     reports: Object.fromEntries(
       Object.entries(observation.reports).map(([server, { report, seenAtMs }]) => [
         server,
-        { report, seenAtMs: shift(seenAtMs) },
+        // Never in the future, not even by a rounding error.
+        { report, seenAtMs: Math.min(shift(seenAtMs), nowMs) },
       ]),
     ),
-    phaseSinceMs: observation.phaseSinceMs === null ? null : shift(observation.phaseSinceMs),
+    phaseSinceMs: shiftIfAny(observation.phaseSinceMs),
+    grants: observation.grants.map((each) => ({ ...each, endsAtMs: shift(each.endsAtMs) })),
+    acceptedAtMs: shiftIfAny(observation.acceptedAtMs),
+    streamingSinceMs: Object.fromEntries(
+      Object.entries(observation.streamingSinceMs).map(([server, ms]) => [server, shift(ms)]),
+    ),
     leadingSinceMs: shift(observation.leadingSinceMs),
   };
 }
 
-const NOTHING_HEARD = { reports: {}, phaseSinceMs: null, writeGapMs: null, volumesRemoved: [] };
+const NOTHING_HEARD = {
+  reports: {},
+  phaseSinceMs: null,
+  writeGapMs: null,
+  grants: [],
+  acceptedAtMs: null,
+  streamingSinceMs: {},
+  volumesRemoved: [],
+};
 
 /** The key is the operators' own; what it gives is seen in the names of the secrets. */
 function fingerprintsOf(cluster: string, { secrets }: SwarmSeen): Situation['fingerprints'] {

@@ -64,6 +64,40 @@ export const COMMANDS = {
     summary: 'take a cluster away',
     examples: ['pgswarm delete orders', 'pgswarm delete orders --volumes --yes'],
   },
+  promote: {
+    does: 'Makes another server the primary now, whatever the file says: by a switchover, or, when the primary is gone, by a failover. What is not safe is refused, with the reason, and nothing is changed; where only a person can decide, the two options say what that person answers for. Afterwards it says what to commit.',
+    summary: 'make another server the primary',
+    examples: [
+      'pgswarm promote orders pg2',
+      'pgswarm promote orders pg2 --accept-data-loss',
+      'pgswarm promote orders pg2 --primary-is-dead --yes',
+    ],
+  },
+  pause: {
+    does: 'Keeps the operator from changing anything in a cluster, for maintenance of the machines below. The primary goes on and keeps its lease; if it dies, nobody takes over.',
+    summary: 'let the operator change nothing',
+    examples: ['pgswarm pause orders'],
+  },
+  resume: {
+    does: 'Ends a pause: the operator does what has to be done since.',
+    summary: 'end a pause',
+    examples: ['pgswarm resume orders'],
+  },
+  fence: {
+    does: 'Stops the PostgreSQL of one server and keeps it stopped, also when its container or its node starts again, until it is unfenced. Its data stays. Fencing the primary stops all writes: nobody takes over by itself.',
+    summary: 'keep one server stopped',
+    examples: ['pgswarm fence orders pg2', 'pgswarm fence orders pg1 --yes'],
+  },
+  unfence: {
+    does: 'Ends a fence: PostgreSQL is started again in the role that the server has by then.',
+    summary: 'let a fenced server run again',
+    examples: ['pgswarm unfence orders pg2'],
+  },
+  restart: {
+    does: 'Restarts PostgreSQL, not the container, on every server or on one: the standbys one after the other, each only when the one before streams again, and the primary last. Writes pause while the primary restarts.',
+    summary: 'restart PostgreSQL, one after the other',
+    examples: ['pgswarm restart orders', 'pgswarm restart orders pg2'],
+  },
   reclone: {
     does: 'Says that the data of a standby is gone, and lets it be cloned again from the primary into its empty volume.',
     summary: 'clone a standby again whose data is gone',

@@ -7,10 +7,14 @@ import type * as Apply from './commands/apply';
 import type * as Connect from './commands/connect';
 import type * as Delete from './commands/delete';
 import type * as Events from './commands/events';
+import type * as Fence from './commands/fence';
 import type * as Logs from './commands/logs';
+import type * as Pause from './commands/pause';
 import type * as Plan from './commands/plan';
+import type * as Promote from './commands/promote';
 import type * as Psql from './commands/psql';
 import type * as Reclone from './commands/reclone';
+import type * as Restart from './commands/restart';
 import type * as Status from './commands/status';
 import type * as Validate from './commands/validate';
 import type * as Why from './commands/why';
@@ -22,10 +26,14 @@ export const lazy = {
   connect: (): typeof Connect => require('./commands/connect') as typeof Connect,
   delete: (): typeof Delete => require('./commands/delete') as typeof Delete,
   events: (): typeof Events => require('./commands/events') as typeof Events,
+  fence: (): typeof Fence => require('./commands/fence') as typeof Fence,
   logs: (): typeof Logs => require('./commands/logs') as typeof Logs,
+  pause: (): typeof Pause => require('./commands/pause') as typeof Pause,
   plan: (): typeof Plan => require('./commands/plan') as typeof Plan,
+  promote: (): typeof Promote => require('./commands/promote') as typeof Promote,
   psql: (): typeof Psql => require('./commands/psql') as typeof Psql,
   reclone: (): typeof Reclone => require('./commands/reclone') as typeof Reclone,
+  restart: (): typeof Restart => require('./commands/restart') as typeof Restart,
   status: (): typeof Status => require('./commands/status') as typeof Status,
   validate: (): typeof Validate => require('./commands/validate') as typeof Validate,
   why: (): typeof Why => require('./commands/why') as typeof Why,

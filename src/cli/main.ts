@@ -1,6 +1,7 @@
 /** The command line: reads the arguments, runs one command, and turns what went wrong into a sentence. */
 import { CommanderError } from 'commander';
 import { messageOf } from '../core/errors';
+import { createClock } from './clock';
 import { DONE, FAILED, WRONG_USAGE, type ExitCode } from './exit';
 import { openSwarm } from './lazy';
 import { standardOutput } from './output';
@@ -32,11 +33,14 @@ function explain(error: unknown, { output }: CliPorts): ExitCode {
 
 function realPorts(): CliPorts {
   let access: SwarmAccess | null = null;
+  const signal = interruption();
   return {
     output: standardOutput(),
     connect: () => (access ??= openSwarm()),
-    signal: interruption(),
+    signal,
     now: () => new Date(),
+    user: process.env['SUDO_USER'] ?? process.env['USER'] ?? 'unknown',
+    clock: createClock(signal),
   };
 }
 

@@ -2,6 +2,7 @@
 import { type SwarmSeen } from '../core/observation';
 import { type ClusterAnswer } from '../operator/operator';
 import { type Store } from '../core/ports';
+import { type CliClock } from './clock';
 import { type Execution } from './docker-exec';
 import { type Output } from './output';
 
@@ -12,6 +13,9 @@ export interface CliPorts {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly now: () => Date;
+  /** Who types, for people who ask later who it was. */
+  readonly user: string;
+  readonly clock: CliClock;
 }
 
 /** A Swarm as its manager's Docker and the operator's leader show it. */

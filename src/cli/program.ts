@@ -9,10 +9,13 @@ import { type ApplyOptions } from './commands/apply';
 import { type ConnectOptions } from './commands/connect';
 import { type DeleteOptions } from './commands/delete';
 import { type EventsOptions } from './commands/events';
+import { type FenceOptions } from './commands/fence';
 import { type LogsOptions } from './commands/logs';
 import { type PlanOptions } from './commands/plan';
+import { type PromoteOptions } from './commands/promote';
 import { type PsqlOptions } from './commands/psql';
 import { type RecloneOptions } from './commands/reclone';
+import { type RestartOptions } from './commands/restart';
 import { type StatusOptions } from './commands/status';
 import { type ValidateOptions } from './commands/validate';
 
@@ -38,6 +41,7 @@ export function buildProgram(ports: CliPorts, finished: Finished): Command {
     ...fileCommands(ports, finished),
     ...lookingCommands(ports, finished),
     ...actingCommands(ports, finished),
+    ...maintenanceCommands(ports, finished),
     describe('version').action(() => ports.output.print(`pgswarm ${version()}`)),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
@@ -140,6 +144,53 @@ function actingCommands(ports: CliPorts, finished: Finished): Command[] {
       .option('--yes', 'do not ask')
       .action(async (cluster: string, options: DeleteOptions) => {
         finished(await lazy.delete().run(ports, cluster, options));
+      }),
+    describe('promote')
+      .argument('<CLUSTER>', 'its name')
+      .argument('<SERVER>', 'the new primary')
+      .option('--accept-data-loss', 'promote it although it lacks what others may have')
+      .option('--primary-is-dead', 'vouch that the old primary does not come back')
+      .option('--yes', 'do not ask')
+      .option('--wait <SECONDS>', 'take the wish back if it is not done by then', seconds, 60)
+      .action(async (cluster: string, server: string, options: PromoteOptions) => {
+        finished(await lazy.promote().run(ports, cluster, server, options));
+      }),
+  ];
+}
+
+// ── maintenance ──────────────────────────────────────────────────────────────────────────────
+
+function maintenanceCommands(ports: CliPorts, finished: Finished): Command[] {
+  return [
+    describe('pause')
+      .argument('<CLUSTER>', 'its name')
+      .action(async (cluster: string) => {
+        finished(await lazy.pause().pause(ports, cluster));
+      }),
+    describe('resume')
+      .argument('<CLUSTER>', 'its name')
+      .action(async (cluster: string) => {
+        finished(await lazy.pause().resume(ports, cluster));
+      }),
+    describe('fence')
+      .argument('<CLUSTER>', 'its name')
+      .argument('<SERVER>', 'the server')
+      .option('--yes', 'do not ask')
+      .action(async (cluster: string, server: string, options: FenceOptions) => {
+        finished(await lazy.fence().fence(ports, cluster, server, options));
+      }),
+    describe('unfence')
+      .argument('<CLUSTER>', 'its name')
+      .argument('<SERVER>', 'the server')
+      .action(async (cluster: string, server: string) => {
+        finished(await lazy.fence().unfence(ports, cluster, server));
+      }),
+    describe('restart')
+      .argument('<CLUSTER>', 'its name')
+      .argument('[SERVER]', 'only this server')
+      .option('--wait <SECONDS>', 'how long to wait for it', seconds, 600)
+      .action(async (cluster: string, server: string | undefined, options: RestartOptions) => {
+        finished(await lazy.restart().run(ports, cluster, server, options));
       }),
     describe('reclone')
       .argument('<CLUSTER>', 'its name')

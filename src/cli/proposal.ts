@@ -24,23 +24,18 @@ export async function propose(ports: CliPorts, file: string): Promise<Proposal |
   const { spec, document, findings } = checked;
   if (spec === null || hasErrors(findings)) return null;
   const present = await store.read<SpecRecord>(specRecordName(spec.cluster));
-  return compare(present?.value ?? null, offered(spec, document, ports.now()));
+  return compare(present?.value ?? null, offered(spec, document, ports));
 }
 
-const offered = (spec: Spec, document: unknown, now: Date): SpecRecord => ({
+const offered = (spec: Spec, document: unknown, { now, user }: CliPorts): SpecRecord => ({
   generation: 1,
   spec,
   document,
-  source: { kind: 'apply', by: userName() },
-  appliedAt: now.toISOString(),
+  source: { kind: 'apply', by: user },
+  appliedAt: now().toISOString(),
   appliedDigests: [],
   deletion: null,
 });
-
-/** Who applies, as far as the environment tells. */
-function userName(): string {
-  return process.env['SUDO_USER'] ?? process.env['USER'] ?? 'unknown';
-}
 
 function compare(present: SpecRecord | null, offer: SpecRecord): Proposal {
   if (present === null) return { outcome: 'created', before: null, changes: [], record: offer };

@@ -75,4 +75,6 @@ const NOWHERE: CliPorts = {
   },
   signal: new AbortController().signal,
   now: () => new Date(0),
+  user: '',
+  clock: { monotonicMs: () => 0, pause: () => Promise.resolve(false) },
 };

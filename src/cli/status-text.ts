@@ -1,7 +1,15 @@
 /** A status for people: at most 80 columns, what is wrong named after what is. */
-import { type LastChange } from '../core/state';
-import { type Condition, type Phase, type ServerStatus, type Status } from '../core/status';
+import { type LastChange, type PromotionRequest } from '../core/state';
+import {
+  type Condition,
+  type Phase,
+  type ServerStatus,
+  type Status,
+  type Synchronous,
+} from '../core/status';
+import { ledgerLines } from './ledger';
 import { fold, table, type Paint, type Tone } from './output';
+import { ago, sizeText } from './quantity-text';
 
 export interface StatusView {
   readonly status: Status;
@@ -19,9 +27,42 @@ export function statusText({ status, silence }: StatusView, now: Date, paint: Pa
     ...(disputed.length === 0
       ? []
       : ['', ...disputed.map((each) => conditionText(each, now, paint))]),
-    ...(status.lastChange === null ? [] : ['', changeText(status.lastChange, now)]),
+    ...paragraph(remarks(status, now)),
+    ...paragraph([
+      ...(status.lastChange === null ? [] : [changeText(status.lastChange, now)]),
+      ...ledgerLines(status, now),
+    ]),
     ...(silence === null ? [] : ['', paint('warn', fold(silence, 0))]),
   ].join('\n');
+}
+
+/** With a blank line before it, when there is anything in it. */
+const paragraph = (lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : ['', ...lines.map((line) => fold(line, 2).trimStart())];
+
+/** What people have done, and what commits wait for. */
+function remarks({ cluster, pause, request, synchronous }: Status, now: Date): readonly string[] {
+  return [
+    ...(pause === null
+      ? []
+      : [`paused by ${pause.by}, ${ago(pause.since, now)} ago; end it: pgswarm resume ${cluster}`]),
+    ...(request === null ? [] : [requestText(request, now)]),
+    ...(synchronous === null ? [] : [synchronousText(synchronous)]),
+  ];
+}
+
+function requestText({ to, by, at, acceptsLoss }: PromotionRequest, now: Date): string {
+  const terms = acceptsLoss ? ', whatever is lost' : '';
+  return `asked for: ${to} as primary${terms}, by ${by}, ${ago(at, now)} ago`;
+}
+
+function synchronousText({ wanted, guaranteed }: Synchronous): string {
+  const fact =
+    guaranteed === null
+      ? 'no commit is sure to be on a standby now'
+      : `every acknowledged commit is on ${guaranteed}`;
+  if (wanted === guaranteed) return `synchronous: ${fact}`;
+  return `synchronous: ${fact}; changing to ${wanted ?? 'no standby'}`;
 }
 
 /** One line for each cluster. */
@@ -41,9 +82,11 @@ export function statusLines(statuses: readonly Status[], paint: Paint): string {
 const PHASE_TONES: Readonly<Record<Phase, Tone>> = {
   Creating: 'warn',
   Switchover: 'warn',
+  Failover: 'bad',
   Ready: 'good',
   Degraded: 'warn',
   Unavailable: 'bad',
+  Paused: 'warn',
   Deleting: 'warn',
 };
 
@@ -84,18 +127,6 @@ function stateTone(server: ServerStatus): Tone {
   return server.state === 'unknown' ? 'bad' : 'warn';
 }
 
-/** One decimal is enough to see how far a standby is behind. */
-function sizeText(bytes: number): string {
-  const [unit, name] = SIZES.find(([size]) => bytes >= size) ?? [1, 'B'];
-  return unit === 1 ? `${bytes} B` : `${(bytes / unit).toFixed(1)} ${name}`;
-}
-
-const SIZES = [
-  [1024 ** 3, 'GB'],
-  [1024 ** 2, 'MB'],
-  [1024, 'kB'],
-] as const;
-
 function conditionText(condition: Condition, now: Date, paint: Paint): string {
   const { type, reason, message, since } = condition;
   const age = since === undefined ? '' : `, since ${ago(since, now)}`;
@@ -103,23 +134,16 @@ function conditionText(condition: Condition, now: Date, paint: Paint): string {
 }
 
 function changeText(change: LastChange, now: Date): string {
-  const { kind, from, to, writeGapMs, lostBytes, at } = change;
-  const moved = from === null ? to : `${from} → ${to}`;
-  const gap = writeGapMs === null ? [] : [`write gap ${Math.round(writeGapMs)} ms`];
-  const lost =
-    kind !== 'switchover' ? [] : [lostBytes === 0 ? 'nothing lost' : `${lostBytes} bytes lost`];
-  return `last change: ${[`${kind} ${moved}`, `${ago(at, now)} ago`, ...gap, ...lost].join(', ')}`;
+  const [what = '', ...facts] = changeFacts(change);
+  return `last change: ${[what, `${ago(change.at, now)} ago`, ...facts].join(', ')}`;
 }
 
-const UNITS = [
-  [86_400, 'd'],
-  [3_600, 'h'],
-  [60, 'min'],
-] as const;
-
-/** `7 s`, `3 min`, `5 h`, `2 d`: how long since. */
-export function ago(since: string, now: Date): string {
-  const seconds = Math.max(0, Math.round((now.getTime() - Date.parse(since)) / 1000));
-  const [unit, name] = UNITS.find(([size]) => seconds >= size) ?? [1, 's'];
-  return `${Math.floor(seconds / unit)} ${name}`;
+/** What happened, then how long writes were away, and what was lost. */
+export function changeFacts(change: LastChange): readonly string[] {
+  const { kind, from, to, writeGapMs, lostBytes } = change;
+  const moved = from === null ? to : `${from} → ${to}`;
+  const gap = writeGapMs === null ? [] : [`write gap ${Math.round(writeGapMs)} ms`];
+  const isFirst = kind === 'initialised' || kind === 'adopted';
+  const lost = isFirst ? [] : [lostBytes === 0 ? 'nothing lost' : `${sizeText(lostBytes)} lost`];
+  return [`${kind} ${moved}`, ...gap, ...lost];
 }

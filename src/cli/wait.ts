@@ -1,10 +1,68 @@
-/** Waits until a cluster is as its spec wants it, and tells what happens meanwhile. */
+/** Waits until a cluster is as somebody wants it, and tells what happens meanwhile. */
+import { messageOf, OperatingError } from '../core/errors';
 import { type Condition, type Status } from '../core/status';
 import { loadCluster, type Known } from './cluster';
 import { DONE, refusal, type ExitCode } from './exit';
-import { pause } from './pause';
 import { type CliPorts } from './ports';
 import { createProgress } from './progress';
+
+export interface Goal {
+  readonly cluster: string;
+  readonly seconds: number;
+  /** Completes `after 60 s …`: `orders is not ready`. */
+  readonly missed: string;
+  readonly isReached: (known: Known) => boolean;
+  /** What no waiting ends; null while there is hope. */
+  readonly refused: (known: Known) => Refused | null;
+}
+
+export type Refused = Pick<Condition, 'reason' | 'message'>;
+
+/** Time between two looks. */
+const LOOK_EVERY_MS = 500;
+/** What is refused now may be accepted in a moment: a standby that is only just behind. */
+const REFUSAL_PATIENCE_MS = 10_000;
+
+/** What was known when it was reached; throws when it is refused, or not reached in time. */
+export async function waitFor(ports: CliPorts, goal: Goal): Promise<Known> {
+  const startedMs = ports.clock.monotonicMs();
+  const show = createProgress(ports);
+  for (;;) {
+    const seen = await look(ports, goal.cluster);
+    if (seen.known !== null && goal.isReached(seen.known)) return seen.known;
+    // The leader that says so has not read what is waited for yet.
+    if (seen.known?.status.decision.rule !== 'steady') show(seen.sentence);
+    const refused = seen.known === null ? null : goal.refused(seen.known);
+    if (refused !== null) throw refusal(refused.reason, `${goal.cluster}: ${refused.message}`);
+    if (ports.clock.monotonicMs() - startedMs >= goal.seconds * 1000) {
+      const text = `${goal.missed} after ${goal.seconds} s: ${seen.sentence}`;
+      throw refusal('NotReachedInTime', text);
+    }
+    if (!(await ports.clock.pause(LOOK_EVERY_MS))) {
+      throw refusal('Interrupted', 'No longer waiting');
+    }
+  }
+}
+
+interface Seen {
+  /** null when nothing could be learnt at this moment. */
+  readonly known: Known | null;
+  readonly sentence: string;
+}
+
+/** A manager that has lost its leader for a moment is no reason to give up. */
+async function look(ports: CliPorts, cluster: string): Promise<Seen> {
+  try {
+    const known = await loadCluster(ports, cluster);
+    const { decision } = known.status;
+    return { known, sentence: known.silence ?? `${decision.because} (${decision.rule})` };
+  } catch (error) {
+    if (!(error instanceof OperatingError) || error.kind !== 'transient') throw error;
+    return { known: null, sentence: messageOf(error) };
+  }
+}
+
+// ── ready ────────────────────────────────────────────────────────────────────────────────────
 
 export interface Wait {
   readonly cluster: string;
@@ -13,47 +71,32 @@ export interface Wait {
   readonly seconds: number;
 }
 
-/** Time between two looks. */
-const LOOK_EVERY_MS = 500;
-/** What is refused now may be accepted in a moment: a standby that is only just behind. */
-const REFUSAL_PATIENCE_MS = 10_000;
-
-/** Reasons of conditions that no waiting ends: a person has to do something. */
-const REFUSALS: ReadonlySet<string> = new Set([
-  'KeptVolumesRefused',
-  'NetworkDiffers',
-  'SpecRefused',
-  'SwitchoverGivenUp',
-  'VolumeForeign',
-  'VolumeMissing',
-  'VolumeRefused',
-  'VolumeUnusable',
-]);
-
 /** Done when it is ready; throws with the reason when it is refused, or not ready in time. */
 export async function waitUntilReady(ports: CliPorts, wait: Wait): Promise<ExitCode> {
   const { cluster, generation, seconds } = wait;
-  const startedMs = performance.now();
-  const show = createProgress(ports.output, startedMs);
-  const patience = createPatience();
-  for (;;) {
-    const known = await loadCluster(ports, cluster);
-    show(sentenceOf(known));
-    if (isReady(known.status, generation)) return ready(ports, known.status);
-    const refused = patience(known.status);
-    if (refused !== null) throw refusal(refused.reason, `${cluster}: ${refused.message}`);
-    if (performance.now() - startedMs >= seconds * 1000) {
-      const text = `${cluster} is not ready after ${seconds} s: ${sentenceOf(known)}. The operator goes on; see pgswarm why ${cluster}`;
-      throw refusal('NotReadyInTime', text);
-    }
-    if (!(await pause(LOOK_EVERY_MS, ports.signal))) {
-      throw refusal('Interrupted', 'No longer waiting; the operator goes on by itself.');
-    }
+  const patience = createPatience(ports);
+  try {
+    const { status } = await waitFor(ports, {
+      cluster,
+      seconds,
+      missed: `${cluster} is not ready`,
+      isReached: (known) => isReady(known.status, generation),
+      refused: ({ status }) =>
+        patience(refusedCondition(status), stateOf(status, status.declaredPrimary)),
+    });
+    return ready(ports, status);
+  } catch (error) {
+    throw goesOn(error, cluster);
   }
 }
 
-const sentenceOf = ({ silence, status }: Known): string =>
-  silence ?? `${status.decision.because} (${status.decision.rule})`;
+/** The end of the wait is not the end of the work: says so, where it ended by itself. */
+export function goesOn(error: unknown, cluster: string): unknown {
+  if (!(error instanceof OperatingError)) return error;
+  if (error.code !== 'NotReachedInTime' && error.code !== 'Interrupted') return error;
+  const sentence = `${error.message}. The operator goes on; see pgswarm why ${cluster}`;
+  return refusal(error.code, sentence);
+}
 
 function ready({ output }: CliPorts, { cluster, primary, servers }: Status): ExitCode {
   const count = servers.length - 1;
@@ -72,19 +115,36 @@ function isReady(status: Status, generation: number): boolean {
   );
 }
 
-/** Gives the condition that refuses, once nothing about it has moved for a while. */
-function createPatience(): (status: Status) => Condition | null {
+/** Gives what refuses, once neither that nor `state`, which it depends on, has moved for a while. */
+export function createPatience({
+  clock,
+}: CliPorts): (refused: Refused | null, state: string) => Refused | null {
   let before = '';
-  let sinceMs = performance.now();
-  return (status) => {
-    const refused = refusedCondition(status);
-    const target = status.servers.find(({ name }) => name === status.declaredPrimary);
-    const now = `${refused?.type ?? ''} ${refused?.reason ?? ''} ${target?.state ?? ''}`;
-    if (now !== before) sinceMs = performance.now();
+  let sinceMs = clock.monotonicMs();
+  return (refused, state) => {
+    const now = `${refused?.reason ?? ''} ${state}`;
+    if (now !== before) sinceMs = clock.monotonicMs();
     before = now;
-    return performance.now() - sinceMs >= REFUSAL_PATIENCE_MS ? refused : null;
+    return clock.monotonicMs() - sinceMs >= REFUSAL_PATIENCE_MS ? refused : null;
   };
 }
+
+export const stateOf = ({ servers }: Status, server: string): string =>
+  servers.find(({ name }) => name === server)?.state ?? 'unknown';
+
+/** Reasons of conditions that no waiting ends: a person has to do something. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'Fenced',
+  'KeptVolumesRefused',
+  'NetworkDiffers',
+  'Paused',
+  'SpecRefused',
+  'SwitchoverGivenUp',
+  'VolumeForeign',
+  'VolumeMissing',
+  'VolumeRefused',
+  'VolumeUnusable',
+]);
 
 function refusedCondition({ conditions }: Status): Condition | null {
   const disputed = conditions.filter(({ status }) => status === 'False');

@@ -9,7 +9,8 @@ import { checkFile } from '../../src/cli/documents';
 import { runCli } from '../../src/cli/main';
 import { type Situation } from '../../src/core/situation';
 import { type Spec } from '../../src/core/spec';
-import { portsOf, recordingOutput, running, world, type World } from '../support/cli-ports';
+import { acts, portsOf, recordingOutput, running, world, type World } from '../support/cli-ports';
+import { withState } from '../support/world';
 
 const ROOT = join(__dirname, '../..');
 const TRANSCRIPTS = __dirname;
@@ -33,6 +34,25 @@ const pair = (): Situation => running(specOf('examples/pair.yaml'));
 function without(situation: Situation, server: string): Situation {
   const { [server]: _, ...reports } = situation.observation.reports;
   return { ...situation, observation: { ...situation.observation, reports } };
+}
+
+/** A cluster whose operator and instances do what is asked for, while the command waits. */
+const living = async (situation: Situation): Promise<World> => ({
+  ...(await world(situation)),
+  acts,
+});
+
+/** The primary was last heard a while ago, ahead of the standby by more than may be lost. */
+function primaryGone(): Situation {
+  const spec = specOf('examples/pair.yaml');
+  const situation = running({ ...spec, failover: { ...spec.failover, lagBytesMax: 1024 } });
+  const { observation, nowMs } = situation;
+  const seen = observation.reports['pg1'];
+  if (seen?.report.postgres.state !== 'primary') throw new Error('pg1 is not the primary');
+  const postgres = { ...seen.report.postgres, lsn: '0/3001000' };
+  const pg1 = { report: { ...seen.report, postgres }, seenAtMs: nowMs - 12_000 };
+  const reports = { ...observation.reports, pg1 };
+  return acts({ ...situation, observation: { ...observation, reports } });
 }
 
 const specs = readdirSync(join(TRANSCRIPTS, 'specs')).map((file) => `test/golden/specs/${file}`);
@@ -72,7 +92,7 @@ const transcripts: readonly Transcript[] = [
   },
   {
     name: 'plan-refused',
-    world: () => world(without(pair(), 'pg2')),
+    world: () => world(acts(without(pair(), 'pg2'))),
     commands: ['plan -f test/golden/specs/moved-primary.yaml', 'why orders', 'status orders'],
   },
   {
@@ -97,9 +117,73 @@ const transcripts: readonly Transcript[] = [
     ],
   },
   {
+    name: 'promote',
+    world: () => living(pair()),
+    commands: [
+      'promote orders pg1',
+      'promote orders pg3',
+      'promote orders pg2 --accept-data-loss',
+      'promote orders pg2 --primary-is-dead',
+      'promote orders pg2',
+    ],
+  },
+  {
+    name: 'promote-when-the-primary-is-gone',
+    world: () => living(primaryGone()),
+    commands: [
+      'status orders',
+      'why orders',
+      'promote orders pg2 --accept-data-loss',
+      'promote orders pg2 --primary-is-dead',
+      'promote orders pg2 --accept-data-loss --yes',
+    ],
+  },
+  {
+    name: 'maintenance',
+    world: () => living(pair()),
+    commands: [
+      'pause orders',
+      'resume orders',
+      'fence orders pg1',
+      'fence orders pg2',
+      'unfence orders pg2',
+      'restart orders',
+      'restart orders pg2',
+    ],
+  },
+  {
+    name: 'fenced',
+    world: () => living(acts(withState(pair(), { fenced: ['pg2'] }))),
+    commands: [
+      'status',
+      'why orders',
+      'fence orders pg2',
+      'promote orders pg2',
+      'restart orders',
+      'restart orders pg2',
+      'unfence orders pg2',
+    ],
+  },
+  {
+    name: 'paused',
+    world: () => {
+      const paused = { since: '2026-01-01T00:05:00.000Z', by: 'grace' };
+      return living(withState(without(pair(), 'pg2'), { paused }));
+    },
+    commands: [
+      'status',
+      'why orders',
+      'pause orders',
+      'restart orders',
+      'promote orders pg2',
+      'delete orders --yes',
+      'resume orders',
+    ],
+  },
+  {
     name: 'help',
     world: () => world(null),
-    commands: ['', 'plna', 'plan', 'plan --help', 'psql --help', 'version'],
+    commands: ['', 'plna', 'plan', 'plan --help', 'psql --help', 'promote --help', 'version'],
   },
 ];
 

@@ -123,5 +123,6 @@ function oneFieldChanged(value: unknown): { readonly path: string; readonly chan
 }
 
 function otherThan(value: unknown): unknown {
-  return typeof value === 'number' ? value + 1 : `${String(value ?? '')}x`;
+  if (typeof value === 'number') return value + 1;
+  return typeof value === 'string' ? `${value}x` : 'x';
 }

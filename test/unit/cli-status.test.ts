@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import { plain } from '../../src/cli/output';
-import { ago, statusLines, statusText } from '../../src/cli/status-text';
+import { ago } from '../../src/cli/quantity-text';
+import { statusLines, statusText } from '../../src/cli/status-text';
+import { type Divergence } from '../../src/core/protocol';
+import { type Loss } from '../../src/core/state';
 import { type ServerStatus, type Status } from '../../src/core/status';
 
 const NOW = new Date('2026-01-01T12:00:00.000Z');
@@ -33,6 +36,11 @@ const READY: Status = {
   term: 3,
   timeline: 3,
   override: null,
+  pause: null,
+  request: null,
+  synchronous: null,
+  lease: null,
+  losses: [],
   servers: [server({}), server({ ...PG2, state: 'streaming', lagBytes: 0 })],
   conditions: [
     { type: 'Ready', status: 'True', reason: 'AsDeclared', message: 'the primary accepts writes' },
@@ -67,6 +75,47 @@ const REFUSED: Status = {
     },
   ],
   lastChange: null,
+};
+
+const measured: Divergence = {
+  term: 3,
+  timeline: 3,
+  fromLsn: '0/5A2C1B0',
+  toLsn: '0/5A2D210',
+  bytes: 4192,
+  transactions: 12,
+  firstCommitAt: '2026-01-01T11:00:00.000Z',
+  lastCommitAt: '2026-01-01T11:00:01.000Z',
+  keptIn: 'diverged/3-0-5A2C1B0',
+};
+
+const loss = (term: number, changes: Partial<Loss>): Loss => ({
+  term,
+  server: 'pg1',
+  at: '2026-01-01T11:55:30.000Z',
+  estimatedBytes: 4_000,
+  measured: null,
+  ...changes,
+});
+
+const AFTER_FAILOVER: Status = {
+  ...READY,
+  phase: 'Failover',
+  synchronous: { wanted: 'pg2', guaranteed: '1 of pg2, pg3' },
+  request: {
+    to: 'pg2',
+    at: '2026-01-01T11:59:50.000Z',
+    by: 'ada',
+    acceptsLoss: true,
+    primaryIsDead: false,
+  },
+  lastChange: { ...READY.lastChange!, kind: 'failover', writeGapMs: 5_120, lostBytes: 4_192 },
+  losses: [
+    loss(1, { measured: { ...measured, transactions: 0, bytes: 232 } }),
+    loss(2, { estimatedBytes: null }),
+    loss(3, { measured }),
+    loss(4, {}),
+  ],
 };
 
 const rows: readonly { name: string; text: () => string; expected: string }[] = [
@@ -110,6 +159,56 @@ pg1     primary  n1    running    3   -    192.0.2.1:5432
 pg2     standby  n2    streaming  3   0 B  192.0.2.2:5432
 
 No operator runs.`,
+  },
+  {
+    name: 'a failover, what a person has asked for, and the ledger of losses',
+    text: () => statusText({ status: AFTER_FAILOVER, silence: null }, NOW, plain),
+    expected: `orders  Failover  primary pg1 · term 3 · timeline 3 · generation 4
+
+SERVER  ROLE     NODE  STATE      TL  LAG  ADDRESS
+pg1     primary  n1    running    3   -    192.0.2.1:5432
+pg2     standby  n2    streaming  3   0 B  192.0.2.2:5432
+
+asked for: pg2 as primary, whatever is lost, by ada, 10 s ago
+synchronous: every acknowledged commit is on 1 of pg2, pg3; changing to pg2
+
+last change: failover pg2 → pg1, 4 min ago, write gap 5120 ms, 4.1 kB lost
+lost in term 2, 4 min ago: an unknown amount, pg1 has not come back
+lost in term 3, 4 min ago: 12 transactions, 4.1 kB (0/5A2C1B0..0/5A2D210),
+  kept in diverged/3-0-5A2C1B0 on pg1
+lost in term 4, 4 min ago: about 3.9 kB, pg1 has not come back
+and 1 earlier: pgswarm status orders -o json`,
+  },
+  {
+    name: 'a pause, and a cluster in which nothing is guaranteed now',
+    text: () =>
+      statusText(
+        {
+          status: {
+            ...READY,
+            phase: 'Paused',
+            paused: true,
+            pause: { since: '2026-01-01T11:57:00.000Z', by: 'ada' },
+            synchronous: { wanted: null, guaranteed: null },
+            lastChange: null,
+            losses: [loss(1, { measured: { ...measured, transactions: 1 } })],
+          },
+          silence: null,
+        },
+        NOW,
+        plain,
+      ),
+    expected: `orders  Paused  primary pg1 · term 3 · timeline 3 · generation 4
+
+SERVER  ROLE     NODE  STATE      TL  LAG  ADDRESS
+pg1     primary  n1    running    3   -    192.0.2.1:5432
+pg2     standby  n2    streaming  3   0 B  192.0.2.2:5432
+
+paused by ada, 3 min ago; end it: pgswarm resume orders
+synchronous: no commit is sure to be on a standby now
+
+lost in term 1, 4 min ago: 1 transaction, 4.1 kB (0/5A2C1B0..0/5A2D210), kept
+  in diverged/3-0-5A2C1B0 on pg1`,
   },
   {
     name: 'several clusters, one line each',

@@ -7,7 +7,6 @@ import { loadCluster, readSpec, type Known } from '../cluster';
 import { type ServerView } from '../../core/situation';
 import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';
-import { pause } from '../pause';
 import { type CliPorts } from '../ports';
 import { createProgress } from '../progress';
 
@@ -27,6 +26,9 @@ export async function run(
 ): Promise<ExitCode> {
   const { store } = ports.connect();
   const known = await loadCluster(ports, cluster);
+  if (known.view.state.paused !== null) {
+    throw refusal('Paused', `${cluster} is paused; first: pgswarm resume ${cluster}`);
+  }
   const removeVolumes = options.volumes === true;
   if (options.yes !== true) {
     await confirm(ports, { warning: warningOf(known, removeVolumes), word: cluster });
@@ -64,16 +66,16 @@ async function mark(
 /** Tells each thing that the operator decides; ends when the records are gone. */
 async function waitUntilGone(ports: CliPorts, cluster: string): Promise<void> {
   const { store } = ports.connect();
-  const startedMs = performance.now();
-  const show = createProgress(ports.output, startedMs);
+  const startedMs = ports.clock.monotonicMs();
+  const show = createProgress(ports);
   while ((await store.read(specRecordName(cluster))) !== null) {
     const sentence = await nextStep(ports, cluster);
     if (sentence !== null) show(sentence);
-    if (performance.now() - startedMs > WAIT_SECONDS * 1000) {
+    if (ports.clock.monotonicMs() - startedMs > WAIT_SECONDS * 1000) {
       const text = `${cluster} is not gone after ${WAIT_SECONDS} s: ${sentence ?? ''}. The operator goes on.`;
       throw refusal('NotGoneInTime', text);
     }
-    if (!(await pause(LOOK_EVERY_MS, ports.signal))) {
+    if (!(await ports.clock.pause(LOOK_EVERY_MS))) {
       throw refusal('Interrupted', 'No longer waiting; the operator goes on with the deletion.');
     }
   }

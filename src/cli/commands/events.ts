@@ -1,7 +1,6 @@
 /** `pgswarm events`: what the operator has done, from the cluster's record. */
-import { stateRecordName } from '../../core/names';
-import { type ClusterEvent, type ClusterState } from '../../core/state';
-import { readSpec } from '../cluster';
+import { type ClusterEvent } from '../../core/state';
+import { readSpec, readState } from '../cluster';
 import { DONE, type ExitCode } from '../exit';
 import { json, type Paint } from '../output';
 import { type CliPorts } from '../ports';
@@ -18,7 +17,7 @@ export async function run(
 ): Promise<ExitCode> {
   const { store } = ports.connect();
   await readSpec(store, cluster);
-  const state = await store.read<ClusterState>(stateRecordName(cluster));
+  const state = await readState(store, cluster);
   const events = options.number === 0 ? [] : (state?.value.events ?? []).slice(-options.number);
   if (options.output === 'json') ports.output.print(json(events));
   else if (events.length === 0) ports.output.note(`Nothing has happened to ${cluster} yet.`);

@@ -4,10 +4,9 @@
  * arguments or variables, which `docker inspect` shows to everybody.
  */
 import { PassThrough, Writable } from 'node:stream';
-import { POSTGRES_PORT, serviceName, stateRecordName } from '../../core/names';
+import { POSTGRES_PORT, serviceName } from '../../core/names';
 import { type Spec } from '../../core/spec';
-import { type ClusterState } from '../../core/state';
-import { readSpec } from '../cluster';
+import { readSpec, readState } from '../cluster';
 import { refusal, type ExitCode } from '../exit';
 import { type ExecutionStreams } from '../docker-exec';
 import { type CliPorts, type Credentials } from '../ports';
@@ -32,7 +31,7 @@ export async function run(
   const access = ports.connect();
   const { store } = access;
   const { spec } = (await readSpec(store, cluster)).value;
-  const state = await store.read<ClusterState>(stateRecordName(cluster));
+  const state = await readState(store, cluster);
   const credentials = await access.operator.credentials(cluster);
   const passFile = await keepPassword(ports, credentials);
   const environment = [

@@ -5,7 +5,6 @@ import { clusterNames, loadCluster } from '../cluster';
 import { DONE, type ExitCode } from '../exit';
 import { json } from '../output';
 import { type CliPorts } from '../ports';
-import { pause } from '../pause';
 import { statusLines, statusText, type StatusView } from '../status-text';
 
 export interface StatusOptions {
@@ -28,7 +27,7 @@ export async function run(
     else if (ports.output.isTerminal) ports.output.redraw(text);
     else if (text !== shown) ports.output.print(text);
     shown = text;
-    if (options.watch !== true || !(await pause(WATCH_EVERY_MS, ports.signal))) return DONE;
+    if (options.watch !== true || !(await ports.clock.pause(WATCH_EVERY_MS))) return DONE;
   }
 }
 

@@ -1,5 +1,7 @@
 /** `pgswarm why`: for each server what is for or against it, and what the operator is up to. */
+import { judgeCandidates } from '../../core/candidates';
 import { decide } from '../../core/decide';
+import { formatDuration } from '../../core/quantities';
 import { describe } from '../../core/steps';
 import { loadCluster, type Known } from '../cluster';
 import { DONE, type ExitCode } from '../exit';
@@ -11,6 +13,7 @@ export async function run(ports: CliPorts, cluster: string): Promise<ExitCode> {
   const { output } = ports;
   output.print(output.paint('strong', 'May it become primary by a switchover now?'));
   for (const line of serverLines(known, output)) output.print(line);
+  for (const line of failoverLines(known, output)) output.print(line);
   output.print('');
   for (const line of decisionLines(known, output)) output.print(line);
   if (known.silence !== null) output.note(`\n${fold(known.silence, 0)}`);
@@ -27,6 +30,51 @@ function serverLines({ status }: Known, { paint }: Output): readonly string[] {
         : paint('warn', 'no');
     return `  ${name}  ${answer}  ${fold(because, name.length + 9).trimStart()}`;
   });
+}
+
+/** Who would take over, the best first, and what is against the others. */
+function failoverLines(known: Known, { paint }: Output): readonly string[] {
+  const { view } = known;
+  const { state } = view;
+  if (state.primary === null || view.servers.length < 2) return [];
+  const { fit, rejected } = judgeCandidates(view);
+  const row = (name: string, answer: string, because: string): string =>
+    `  ${name}  ${answer}  ${fold(because, name.length + 9).trimStart()}`;
+  return [
+    '',
+    paint('strong', `May it take over by a failover when ${state.primary} is gone?`),
+    ...fit.map(({ server, receivedLsn, priority }, index) =>
+      row(
+        server.name,
+        paint('good', 'yes'),
+        `${index === 0 ? 'it is the best' : `after ${fit[index - 1]?.server.name ?? ''}`}: received up to ${receivedLsn}, priority ${priority}`,
+      ),
+    ),
+    ...rejected.map(({ server, because }) => row(server, paint('warn', 'no'), because)),
+    ...leaseLines(known).map((line) => fold(line, 2)),
+  ];
+}
+
+/** Under what the primary works, and so how soon it could be replaced. */
+function leaseLines({ view, status: { lease, cluster } }: Known): readonly string[] {
+  const primary = view.state.primary ?? 'the primary';
+  if (lease === null) {
+    return view.spec.failover.mode === 'manual'
+      ? [`Nobody takes over by itself (failover.mode is manual): pgswarm promote ${cluster} SERVER`]
+      : [`Nobody takes over yet: ${primary} has not confirmed that it works under a lease.`];
+  }
+  const left = `${((lease.leftMs ?? 0) / 1000).toFixed(1)} s`;
+  if (view.primary?.asPrimary == null) {
+    const isOver = lease.leftMs === null || lease.leftMs === 0;
+    return isOver ? [] : [`The lease of ${primary} goes on for ${left}: nobody is named before.`];
+  }
+  const { peers, ttlMs, leftMs } = lease;
+  const alone =
+    peers.length === 0
+      ? 'without an operator it goes on, since nobody could take over'
+      : `without an operator it goes on while ${peers.join(' and ')} promise${peers.length === 1 ? 's' : ''} to wait`;
+  const rest = leftMs === null ? '' : `, ${left} of it left`;
+  return [`${primary} works under a lease of ${formatDuration(ttlMs)}${rest}; ${alone}.`];
 }
 
 /** Decided here, by the operator's own rules, from what its leader has seen. */

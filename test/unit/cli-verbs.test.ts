@@ -1,0 +1,472 @@
+/**
+ * Goal: a verb writes exactly what the person has asked for, or nothing and says why. Method: the
+ * command runs on records in memory; what it printed and what is in the record afterwards is compared.
+ */
+import { expect } from 'chai';
+import { runCli } from '../../src/cli/main';
+import { specRecordName, stateRecordName } from '../../src/core/names';
+import { type StoredRecord } from '../../src/core/ports';
+import { type Report } from '../../src/core/protocol';
+import { type Situation } from '../../src/core/situation';
+import { type ClusterState, type RoleChange } from '../../src/core/state';
+import { portsOf, recordingOutput, world, type World } from '../support/cli-ports';
+import { type MemoryStore } from '../support/memory-store';
+import { running, withReport, withSpec, withState } from '../support/world';
+
+const pair = running();
+
+const switching: RoleChange = {
+  id: '1.1',
+  kind: 'switchover',
+  from: 'pg1',
+  to: 'pg2',
+  phase: 'checkpointing',
+  reason: 'declared in generation 2',
+  knownLsn: null,
+  generation: 2,
+  startedAt: '2026-01-01T00:10:00.000Z',
+  shutdownLsn: null,
+};
+const electing: RoleChange = { ...switching, kind: 'failover', to: null, phase: 'electing' };
+const paused = { since: '2026-01-01T00:05:00.000Z', by: 'ada' };
+
+/** pg1 was heard for the last time 12 s ago, 4 kB ahead of pg2. */
+function primaryGone(): Situation {
+  const { observation, nowMs } = pair;
+  const { report } = observation.reports['pg1']!;
+  const postgres = { ...report.postgres, lsn: '0/3001000' } as Report['postgres'];
+  const pg1 = { report: { ...report, postgres }, seenAtMs: nowMs - 12_000 };
+  const reports = { ...observation.reports, pg1 };
+  return { ...pair, observation: { ...observation, reports } };
+}
+
+interface Ran {
+  readonly code: number;
+  readonly text: string;
+  readonly state: ClusterState;
+  /** Whether the leader has been told to read the records again. */
+  readonly isWoken: boolean;
+}
+
+async function type(
+  command: string,
+  situation: Situation = pair,
+  more: Partial<World> & { readonly answer?: string } = {},
+): Promise<Ran> {
+  const made = { ...(await world(situation)), ...more };
+  const output = recordingOutput(more.answer ?? null);
+  const spec = await made.store.read(specRecordName('orders'));
+  const code = await runCli(command.split(' '), portsOf(made, output));
+  const after = await made.store.read(specRecordName('orders'));
+  const state = await made.store.read<ClusterState>(stateRecordName('orders'));
+  const isWoken = spec?.version !== after?.version;
+  return { code, text: output.text(), state: state!.value, isWoken };
+}
+
+/** The record changes like this by the next look. */
+const becomes = (changes: (state: ClusterState) => Partial<ClusterState>) => ({
+  acts: (situation: Situation): Situation => withState(situation, changes(situation.state!)),
+});
+
+const lastEvent = ({ state }: Ran): string | undefined => state.events.at(-1)?.rule;
+
+interface Refused {
+  readonly command: string;
+  readonly name: string;
+  readonly situation?: Situation;
+  readonly says: RegExp;
+}
+
+const REFUSED: readonly Refused[] = [
+  {
+    name: 'an unknown server',
+    command: 'promote orders pg-2',
+    says: /no server pg-2\. Did you mean pg2\?/,
+  },
+  {
+    name: 'the primary',
+    command: 'promote orders pg1',
+    says: /pg1 is the primary of orders already/,
+  },
+  {
+    name: 'while another change is under way',
+    command: 'promote orders pg2',
+    situation: withState(pair, { change: switching }),
+    says: /A switchover from pg1 to pg2 is under way/,
+  },
+  {
+    name: 'while the cluster is paused',
+    command: 'promote orders pg2',
+    situation: withState(pair, { paused }),
+    says: /paused; first: pgswarm resume orders/,
+  },
+  {
+    name: 'a server that is kept stopped',
+    command: 'promote orders pg2',
+    situation: withState(pair, { fenced: ['pg2'] }),
+    says: /first: pgswarm unfence orders pg2/,
+  },
+  {
+    name: 'a server that has no data',
+    command: 'promote orders pg2',
+    situation: withState(pair, { volumes: { pg1: { volumeId: 'a' } } }),
+    says: /pg2 has no data yet/,
+  },
+  {
+    name: 'a cluster without a primary',
+    command: 'promote orders pg2',
+    situation: withState(pair, { primary: null }),
+    says: /no primary yet/,
+  },
+  {
+    name: 'a loss that nobody has to bear',
+    command: 'promote orders pg2 --accept-data-loss --yes',
+    says: /Nothing has to be lost: .* Leave out --accept-data-loss/,
+  },
+  {
+    name: 'a loss that cannot be named',
+    command: 'promote orders pg2 --accept-data-loss --yes',
+    situation: withReport(primaryGone(), 'pg2', null),
+    says: /the loss cannot be named/,
+  },
+  {
+    name: 'the death of a primary that lives',
+    command: 'promote orders pg2 --primary-is-dead --yes',
+    says: /pg1 is not dead: it reports that it accepts writes/,
+  },
+  {
+    name: 'a loss that nobody has confirmed',
+    command: 'promote orders pg2 --accept-data-loss',
+    situation: primaryGone(),
+    says: /give --yes/,
+  },
+  {
+    name: 'while somebody is about to become primary',
+    command: 'pause orders',
+    situation: withState(pair, { change: switching }),
+    says: /under way in orders: pause it in a moment/,
+  },
+  { name: 'the primary, unconfirmed', command: 'fence orders pg1', says: /all writes stop/ },
+  {
+    name: 'a server whose role is changing',
+    command: 'fence orders pg2',
+    situation: withState(pair, { change: switching }),
+    says: /fence pg2 in a moment/,
+  },
+  {
+    name: 'a standby for which all writes would wait, unconfirmed',
+    command: 'fence orders pg2',
+    situation: withSpec(pair, {
+      replication: { synchronous: { mode: 'any', number: 1, durability: 'required' } },
+    }),
+    says: /without pg2 there are 0: all writes wait/,
+  },
+  {
+    name: 'while the cluster is paused',
+    command: 'delete orders --yes',
+    situation: withState(pair, { paused }),
+    says: /paused; first: pgswarm resume orders/,
+  },
+  { name: 'an unknown server', command: 'unfence orders pg3', says: /no server pg3/ },
+  { name: 'an unknown server', command: 'restart orders pg3', says: /no server pg3/ },
+  {
+    name: 'while the cluster is paused',
+    command: 'restart orders',
+    situation: withState(pair, { paused }),
+    says: /paused; first: pgswarm resume orders/,
+  },
+  {
+    name: 'while a change is under way',
+    command: 'restart orders pg2',
+    situation: withState(pair, { change: switching }),
+    says: /restart it afterwards/,
+  },
+  {
+    name: 'a server that is kept stopped',
+    command: 'restart orders pg2',
+    situation: withState(pair, { fenced: ['pg2'] }),
+    says: /first: pgswarm unfence orders pg2/,
+  },
+  {
+    name: 'when nothing is left to restart',
+    command: 'restart orders',
+    situation: withState(pair, { fenced: ['pg1', 'pg2'] }),
+    says: /Every server is kept stopped/,
+  },
+];
+
+describe('verbs', () => {
+  describe('refuse, and write nothing:', () => {
+    for (const { name, command, situation = pair, says } of REFUSED) {
+      it(`${command}: ${name}`, async () => {
+        const ran = await type(command, situation);
+        expect(ran.text).to.match(says);
+        expect(ran.code).to.equal(1);
+        expect(ran.state).to.deep.equal(situation.state);
+      });
+    }
+  });
+
+  describe('pause', () => {
+    it('says so in the record, wakes the leader, and names the way back', async () => {
+      const ran = await type('pause orders');
+      expect(ran.state.paused?.since).to.equal('2026-01-01T00:12:00.000Z');
+      expect(ran.isWoken).to.equal(true);
+      expect(lastEvent(ran)).to.equal('pause');
+      expect(ran.text).to.include('pgswarm resume orders');
+    });
+
+    it('keeps the first one', async () => {
+      const ran = await type('pause orders', withState(pair, { paused }));
+      expect(ran.code).to.equal(0);
+      expect(ran.state.paused).to.deep.equal(paused);
+      expect(ran.text).to.include('was paused by ada 7 min ago already');
+    });
+
+    it('is possible while nobody can be elected: then a person decides', async () => {
+      const ran = await type('pause orders', withState(pair, { change: electing }));
+      expect(ran.state.paused).not.to.equal(null);
+    });
+
+    it('ends by resume, once', async () => {
+      const ran = await type('resume orders', withState(pair, { paused }));
+      expect([ran.state.paused, lastEvent(ran)]).to.deep.equal([null, 'resume']);
+      expect((await type('resume orders')).text).to.include('is not paused');
+    });
+  });
+
+  describe('fence', () => {
+    it('needs no question for a standby', async () => {
+      const ran = await type('fence orders pg2');
+      expect([ran.code, ran.state.fenced]).to.deep.equal([0, ['pg2']]);
+      expect(ran.text).to.include('pgswarm unfence orders pg2');
+    });
+
+    for (const [answer, fenced] of [
+      ['pg1', ['pg1']],
+      ['yes', []],
+    ] as const) {
+      it(`asks before it stops the primary: ${answer}`, async () => {
+        const ran = await type('fence orders pg1', pair, { answer });
+        expect(ran.state.fenced).to.deep.equal(fenced);
+      });
+    }
+
+    it('is not asked twice', async () => {
+      const ran = await type('fence orders pg1', withState(pair, { fenced: ['pg1'] }));
+      expect([ran.code, ran.state.events]).to.deep.equal([0, pair.state!.events]);
+    });
+
+    it('ends by unfence, also of a server that the spec has lost', async () => {
+      const ran = await type('unfence orders pg9', withState(pair, { fenced: ['pg2', 'pg9'] }));
+      expect([ran.code, ran.state.fenced]).to.deep.equal([0, ['pg2']]);
+    });
+  });
+
+  describe('restart', () => {
+    const done = becomes(() => ({ restart: null }));
+
+    it('takes the primary last, and leaves out who is kept stopped', async () => {
+      const trio = withState(
+        withSpec(pair, {
+          servers: ['pg1', 'pg2', 'pg3', 'pg4'].map((name, index) => ({
+            name,
+            node: { hostname: 'n1' },
+            port: 5432 + index,
+          })),
+        }),
+        { fenced: ['pg3'] },
+      );
+      const seen: (readonly string[])[] = [];
+      const ran = await type('restart orders', trio, {
+        acts: (situation) => {
+          seen.push(situation.state?.restart?.servers ?? []);
+          return withState(situation, { restart: null });
+        },
+      });
+      expect(seen[0]).to.deep.equal(['pg2', 'pg4', 'pg1']);
+      expect(ran.text).to.include('PostgreSQL has been restarted on pg2, pg4, pg1.');
+    });
+
+    it('of one server is of that server only', async () => {
+      const ran = await type('restart orders pg1', pair, done);
+      expect([ran.code, lastEvent(ran)]).to.deep.equal([0, 'restart']);
+      expect(ran.text).to.include('PostgreSQL has been restarted on pg1.');
+    });
+
+    it('says that it goes on when the wait is over', async () => {
+      const ran = await type('restart orders --wait 60');
+      expect(ran.code).to.equal(1);
+      expect(ran.text).to.match(/not all restarted after 60 s: .*The operator goes on/s);
+      expect(ran.state.restart?.servers).to.deep.equal(['pg2', 'pg1']);
+    });
+
+    it('ends when another one has taken its place', async () => {
+      const other = becomes(() => ({ restart: { id: 'other', servers: ['pg1'] } }));
+      const ran = await type('restart orders', pair, other);
+      expect(ran.text).to.include('another restart has taken the place of this one');
+    });
+  });
+
+  describe('promote', () => {
+    const done = becomes(({ primary, request, term, lastChange }) =>
+      request === null
+        ? {}
+        : {
+            term: term + 1,
+            primary: request.to,
+            request: null,
+            lastChange: {
+              ...lastChange!,
+              kind: 'switchover',
+              from: primary,
+              to: request.to,
+              writeGapMs: 87,
+            },
+          },
+    );
+
+    it('asks for nothing but a switchover, waits for it, and says what to commit', async () => {
+      const ran = await type('promote orders pg2', pair, done);
+      expect(ran.code).to.equal(0);
+      expect(ran.text).to.include(
+        'pg2 is the primary of orders now (switchover pg1 → pg2, write gap 87 ms, nothing lost).\n' +
+          'Commit it, so that the file says what is: primary: pg2\n' +
+          'Back again: pgswarm promote orders pg1',
+      );
+      expect([ran.state.primary, lastEvent(ran)]).to.deep.equal(['pg2', 'promote']);
+    });
+
+    it('has nothing to commit when the spec says so already', async () => {
+      const ran = await type('promote orders pg2', withSpec(pair, { primary: 'pg2' }), done);
+      expect(ran.text).to.include('there is nothing to commit');
+    });
+
+    it('writes what the person answers for, after it has said what that is', async () => {
+      const written: unknown[] = [];
+      const ran = await type(
+        'promote orders pg2 --accept-data-loss --primary-is-dead',
+        primaryGone(),
+        {
+          answer: 'pg2',
+          acts: (situation) => {
+            if (situation.state?.request != null) written.push(situation.state.request);
+            return done.acts(situation);
+          },
+        },
+      );
+      expect(ran.code).to.equal(0);
+      expect(ran.text.replaceAll(/\n {2}/g, ' ')).to.match(
+        /pg2 has the WAL up to 0\/3000000\.\n- pg1 is known to have reached 0\/3001000, which is 4\.0 kB more\.\n- pg1 was last heard 12 s ago\./,
+      );
+      expect(ran.text.replaceAll(/\s+/g, ' ')).to.include('there are two primaries');
+      expect(written[0]).to.deep.include({ to: 'pg2', acceptsLoss: true, primaryIsDead: true });
+    });
+
+    it('says with how many a commit was, where replication is synchronous', async () => {
+      const guaranteed = (names: readonly string[]) =>
+        withState(primaryGone(), {
+          sync: { wanted: null, barrier: null, guaranteed: { number: 1, names } },
+        });
+      const text = async (names: readonly string[]): Promise<string> =>
+        (await type('promote orders pg2 --accept-data-loss', guaranteed(names))).text.replaceAll(
+          /\s+/g,
+          ' ',
+        );
+      expect(await text(['pg2'])).to.include('Every commit that a client was told of is on pg2.');
+      expect(await text(['pg2', 'pg3'])).to.include('some may be missing on pg2');
+    });
+
+    it('is possible while nobody can be elected', async () => {
+      const situation = withState(primaryGone(), { change: electing });
+      const ran = await type('promote orders pg2 --accept-data-loss --yes', situation, {
+        acts: (now) => withState(done.acts(now), { change: null }),
+      });
+      expect(ran.code).to.equal(0);
+    });
+
+    it('takes the wish back when it is not granted in time', async () => {
+      const ran = await type('promote orders pg2 --wait 5', withReport(pair, 'pg2', null));
+      expect(ran.code).to.equal(1);
+      expect(ran.text).to.match(
+        /not the primary of orders after 5 s: .*the wish is taken back\.$/s,
+      );
+      expect(ran.state.request).to.equal(null);
+      expect(ran.isWoken).to.equal(true);
+    });
+
+    it('leaves a change alone that has begun', async () => {
+      const begun = becomes(({ request }) => (request === null ? {} : { change: switching }));
+      const ran = await type('promote orders pg2 --wait 5', pair, begun);
+      expect(ran.text).to.match(/after 5 s: .*The operator goes on; see pgswarm why orders/s);
+      expect(ran.state.request?.to).to.equal('pg2');
+    });
+
+    const refusal = {
+      generation: 1,
+      to: 'pg2',
+      because: 'pg2 did not catch up within 10 s',
+      at: '2026-01-01T00:11:00.000Z',
+      attempts: 1,
+    };
+
+    it('says why the operator has given it up', async () => {
+      const given = becomes(({ request }) => (request === null ? {} : { refusal }));
+      const ran = await type('promote orders pg2', withState(pair, { refusal }), given);
+      expect([ran.code, ran.state.request]).to.deep.equal([1, null]);
+      expect(ran.text).to.include('the switchover was given up: pg2 did not catch up within 10 s');
+    });
+
+    it('is not refused for what was given up before', async () => {
+      const ran = await type('promote orders pg2', withState(pair, { refusal }), done);
+      expect([ran.code, ran.state.refusal]).to.deep.equal([0, null]);
+    });
+
+    it('of the present primary takes another wish back', async () => {
+      const request = { to: 'pg2', at: '', by: 'ada', acceptsLoss: false, primaryIsDead: false };
+      const ran = await type('promote orders pg1', withState(pair, { request }));
+      expect([ran.code, ran.state.request]).to.deep.equal([0, null]);
+      expect(ran.text).to.include('the wish for pg2 is taken back');
+    });
+
+    it('is no use without an operator', async () => {
+      const ran = await type('promote orders pg2', pair, { situation: null });
+      expect([ran.code, ran.state.request]).to.deep.equal([1, null]);
+    });
+  });
+
+  describe('the record', () => {
+    it('is read and written again when somebody else was faster', async () => {
+      const store = await hasty(2);
+      const ran = await type('pause orders', pair, { store });
+      expect([ran.code, ran.state.paused?.since]).to.deep.equal([0, '2026-01-01T00:12:00.000Z']);
+    });
+
+    it('is left alone when that never ends', async () => {
+      const ran = await type('pause orders', pair, { store: await hasty(Infinity) });
+      expect([ran.code, ran.state.paused]).to.deep.equal([1, null]);
+      expect(ran.text).to.include('try again');
+    });
+
+    it('of an earlier version is understood', async () => {
+      const { fenced: _, ...old } = pair.state!;
+      const ran = await type('fence orders pg2', { ...pair, state: old as ClusterState });
+      expect(ran.state.fenced).to.deep.equal(['pg2']);
+    });
+  });
+});
+
+/** A store in which the leader writes first, so many times. */
+async function hasty(times: number): Promise<MemoryStore> {
+  const { store } = await world(pair);
+  let left = times;
+  const update = store.update.bind(store);
+  store.update = async <T>(record: StoredRecord<unknown>, value: T): Promise<StoredRecord<T>> => {
+    if (record.name === stateRecordName('orders') && left > 0) {
+      left -= 1;
+      await update((await store.read(record.name))!, record.value);
+    }
+    return update(record, value);
+  };
+  return store;
+}
