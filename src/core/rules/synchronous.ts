@@ -190,7 +190,7 @@ export const synchronousRules: readonly Rule[] = [
       return state.primary !== null && (state.sync.wanted?.number ?? 0) < number ? number : null;
     },
     because: (number, { state }) =>
-      `a commit waits for ${describeSet(state.sync.wanted)}, since fewer than the ${number} declared stream; a failover may lose what is acknowledged meanwhile`,
+      `a commit waits for ${describeSet(state.sync.wanted)}, ${number} ${number === 1 ? 'is' : 'are'} declared: a failover may lose what is acknowledged until so many stream`,
     condition: notSynchronous('SyncReduced'),
   }),
 ];
