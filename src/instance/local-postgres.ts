@@ -2,6 +2,7 @@
  * The PostgreSQL on this server: started, stopped, promoted and observed. What it is doing is known
  * from its process and from what it answers, never from what it was told to do.
  */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readControlData } from '../adapters/postgres/control-data';
@@ -139,12 +140,13 @@ export class LocalPostgres {
 
   /** Returns when connections are accepted; an abort ends the waiting, not the server. */
   async start(abort: AbortSignal): Promise<void> {
-    const { directory, binDirectory } = this.#options;
+    const { directory, binDirectory, address } = this.#options;
     const fences = this.#fences;
     this.#throwIfFencedSince(fences);
     await sleep(restartDelayMs(this.#crashedAtMs, performance.now()), undefined, { signal: abort });
     await killProcessesIn(directory);
     await removeLeftOverLock(directory);
+    await removeLeftOverSocketLock(address);
     const isStandby = await hasStandbySignal(directory);
     this.#recoveryBytes = isStandby ? null : await this.#bytesToRecover();
     // From here on nothing waits: a stop or a fence that was told meanwhile is not overtaken.
@@ -378,4 +380,12 @@ async function aborted(signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/**
+ * As with the lock on the data directory: nothing else listens in a directory of our own, and the
+ * process id in the file may be another process's by now.
+ */
+async function removeLeftOverSocketLock({ socketDirectory, port }: LocalAddress): Promise<void> {
+  await rm(join(socketDirectory, `.s.PGSQL.${port}.lock`), { force: true });
 }
