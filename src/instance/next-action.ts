@@ -129,8 +129,8 @@ function obstacle({ task, volume, marks }: LocalFacts): Problem | null {
   }
   if (task.kind === 'initialise' || task.kind === 'clone') return null;
   if (volume.kind === 'tagged') {
-    if (task.kind === 'primary' && marks.isHalfRewound) return HALF_REWOUND;
-    return task.kind === 'standby' ? foreignUpstream(volume.tag, task.upstream) : null;
+    if (task.kind === 'standby') return foreignUpstream(volume.tag, task.upstream);
+    return marks.isHalfRewound ? HALF_REWOUND : null;
   }
   const message = `to run as ${task.kind}, but the data volume is empty`;
   return { reason: 'VolumeEmpty', message };

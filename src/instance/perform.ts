@@ -34,10 +34,11 @@ import { type InstanceEnvironment, type Secrets } from './environment';
 import { type LocalPostgres } from './local-postgres';
 import { type LocalState } from './local-state';
 import { SUSPICIOUS, type Action } from './next-action';
-import { standingTo } from './rejoin/compare';
-import { afterComparison, rejoinOf } from './rejoin/ladder';
-import { reclone } from './rejoin/reclone';
+import { compare } from './rejoin/compare';
+import { rejoinOf } from './rejoin/ladder';
+import { reclone, type Commit, type Copying } from './rejoin/reclone';
 import { rewind } from './rejoin/rewind';
+import { settle } from './rejoin/settle';
 import {
   beginFilling,
   commitFilling,
@@ -45,7 +46,6 @@ import {
   notePrimaryTerm,
   openVolume,
   readMarks,
-  removeOldCopy,
 } from './volume';
 
 export interface Performer {
@@ -72,7 +72,7 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   initialise: async (performer, { volumeId }, signal) =>
     await fill(performer, signal, initialiseDirectory, committing(performer, volumeId)),
   clone: async (performer, { volumeId, from }, signal) =>
-    await copy(performer, from, signal, committing(performer, volumeId)),
+    await copy(performer, { from, commit: committing(performer, volumeId) }, signal),
   compare,
   rewind,
   reclone: async (performer, action, signal) =>
@@ -80,7 +80,7 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
       performer,
       action,
       signal,
-      async (from, commit) => await copy(performer, from, signal, commit),
+      async (copying) => await copy(performer, copying, signal),
     ),
   settle,
   'start-primary': async (performer, _, signal) => await start(performer, signal),
@@ -143,14 +143,10 @@ export async function prepareMachine(
   };
 }
 
-/** Makes a directory that is filled the volume's data directory. */
-type Commit = (systemIdentifier: string) => Promise<void>;
-
 async function copy(
   performer: Performer,
-  from: Upstream,
+  { from, because = '', commit }: Copying,
   signal: AbortSignal,
-  commit: Commit,
 ): Promise<void> {
   const { machine, secrets, state } = performer;
   await prepareUpstream(from, secrets.replication).catch((error: unknown) => {
@@ -158,7 +154,9 @@ async function copy(
     throw explainFailure(error, { attempted, otherwise: 'CloneFailed' });
   });
   const write = async (options: FillOptions): Promise<void> => {
-    await cloneDirectory(from, options);
+    const onProgress = (words: string): void =>
+      options.onProgress(because === '' ? words : `${words}: ${because}`);
+    await cloneDirectory(from, { ...options, onProgress });
     await writeUpstream(options.directory, from, machine);
     await writeStandbySignal(options.directory);
   };
@@ -197,33 +195,6 @@ const committing =
     const { dataVolume, cluster, server } = environment;
     await commitFilling(dataVolume, { cluster, server, systemIdentifier, volumeId });
   };
-
-async function compare(
-  performer: Performer,
-  { upstream, suspicion }: Extract<Action, { kind: 'compare' }>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { state } = performer;
-  const standing = await standingTo(performer, upstream, suspicion, signal);
-  const before = rejoinOf(state.values.rejoin, upstream);
-  state.set({ rejoin: afterComparison({ ...before, suspicion }, standing) });
-}
-
-async function settle(
-  { environment, state }: Performer,
-  _: Extract<Action, { kind: 'settle' }>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { dataVolume } = environment;
-  state.set({ rejoin: null });
-  if (!state.values.marks.hasOldCopy) return;
-  state.set({ busy: 'removing the copy from before the re-clone' });
-  try {
-    await removeOldCopy(dataVolume, signal);
-  } finally {
-    state.set({ marks: await readMarks(dataVolume), busy: null });
-  }
-}
 
 async function startStandby(
   performer: Performer,

@@ -6,6 +6,8 @@ import {
   type Action,
   type LocalFacts,
 } from '../../src/instance/next-action';
+import { type Standing } from '../../src/instance/rejoin/ladder';
+import { NO_MARKS } from '../../src/instance/volume';
 
 const UPSTREAM: Upstream = {
   server: 'pg2',
@@ -46,6 +48,16 @@ const runsStandby: PostgresReport = {
 };
 const nothing: PostgresReport = { state: 'stopped', control: null, standbySignal: false };
 
+const STREAMING = { status: 'streaming', host: 'pg2' };
+const DIVERGED: Standing = { kind: 'diverged', fork: { timeline: 1, endLsn: '0/60' } };
+const standing = (seen: Standing | null) => ({
+  upstream: UPSTREAM,
+  standing: seen,
+  suspicion: null,
+  isAcquitted: false,
+  failed: {},
+});
+
 const wait: Task = { kind: 'wait', because: 'test' };
 const stop: Task = { kind: 'stop', because: 'test' };
 const standby = {
@@ -70,6 +82,9 @@ const primary = (changes: Partial<Extract<Task, { kind: 'primary' }>> = {}): Tas
 /** A healthy server with everything in place. */
 const facts = (changes: Partial<LocalFacts>): LocalFacts => ({
   task: null,
+  term: 4,
+  marks: { ...NO_MARKS, primaryTerm: 4 },
+  rejoin: null,
   volume: {
     kind: 'tagged',
     tag: { cluster: 'orders', server: 'pg1', systemIdentifier: '7', volumeId: 'v1' },
@@ -259,9 +274,127 @@ const rows: readonly Row[] = [
 
   // standby
   {
-    name: 'a former primary starts as a standby of its successor',
+    name: 'a former primary is compared with its successor first',
     facts: { task: standby },
+    action: { kind: 'compare', upstream: UPSTREAM, suspicion: null },
+  },
+  {
+    name: 'a former primary starts when it has nothing that its successor has not',
+    facts: { task: standby, rejoin: standing({ kind: 'aligned' }) },
     action: { kind: 'start-standby', upstream: UPSTREAM },
+  },
+  {
+    name: 'a comparison with another upstream does not count',
+    facts: {
+      task: standby,
+      rejoin: { ...standing({ kind: 'aligned' }), upstream: OTHER_UPSTREAM },
+    },
+    action: { kind: 'compare', upstream: UPSTREAM, suspicion: null },
+  },
+  {
+    name: 'a standby starts as it is: a look would only cost time',
+    facts: { task: standby, postgres: stopped(true) },
+    action: { kind: 'start-standby', upstream: UPSTREAM },
+  },
+  {
+    name: 'a standby that could not start for its WAL is compared',
+    facts: {
+      task: standby,
+      postgres: stopped(true),
+      rejoin: { ...standing(null), suspicion: 'requested timeline 2 is not a child' },
+    },
+    action: {
+      kind: 'compare',
+      upstream: UPSTREAM,
+      suspicion: 'requested timeline 2 is not a child',
+    },
+  },
+  {
+    name: 'a standby that cannot follow for its timeline is compared',
+    facts: {
+      task: standby,
+      postgres: runsStandby,
+      streamProblem: { reason: 'TimelineDiverged', message: 'forked off' },
+    },
+    action: { kind: 'compare', upstream: UPSTREAM, suspicion: 'forked off' },
+  },
+  {
+    name: 'a standby that never becomes consistent is compared while it starts',
+    facts: {
+      task: standby,
+      postgres: { state: 'starting', recoveryBytes: null },
+      streamProblem: { reason: 'WalRemoved', message: 'removed' },
+    },
+    action: { kind: 'compare', upstream: UPSTREAM, suspicion: 'removed' },
+  },
+  {
+    name: 'a new upstream is tried before the words of the old one are believed',
+    facts: {
+      task: standby,
+      postgres: runsStandby,
+      upstream: OTHER_UPSTREAM,
+      streamProblem: { reason: 'TimelineDiverged', message: 'forked off' },
+    },
+    action: { kind: 'follow', upstream: UPSTREAM },
+  },
+  {
+    name: 'a diverged server is rewound',
+    facts: { task: standby, rejoin: standing(DIVERGED) },
+    action: {
+      kind: 'rewind',
+      upstream: UPSTREAM,
+      because: 'its WAL goes on beyond 0/60, where pg2 left timeline 1',
+    },
+  },
+  {
+    name: 'a server that was rewound by half is cloned again, without a look',
+    facts: { task: standby, marks: { ...NO_MARKS, isHalfRewound: true } },
+    action: {
+      kind: 'reclone',
+      upstream: UPSTREAM,
+      because:
+        'a rewind was cut short, so that the data directory cannot be started; ' +
+        'it cannot be rewound again either',
+    },
+  },
+  {
+    name: 'a server that was rewound by half is not started without an assignment',
+    facts: { postgres: stopped(true), marks: { ...NO_MARKS, isHalfRewound: true } },
+  },
+  {
+    name: 'a server that was rewound by half does not become primary',
+    facts: { task: primary(), marks: { ...NO_MARKS, isHalfRewound: true } },
+    problem: 'RewindCutShort',
+  },
+  {
+    name: 'the old copy is kept until the new one is known to stream',
+    facts: {
+      task: standby,
+      postgres: { ...runsStandby, receiver: STREAMING },
+      marks: { ...NO_MARKS, hasOldCopy: true },
+    },
+  },
+  {
+    name: 'the old copy goes when the new one streams',
+    facts: {
+      task: standby,
+      postgres: { ...runsStandby, receiver: STREAMING, upstreamLsn: '0/A0' },
+      marks: { ...NO_MARKS, hasOldCopy: true },
+    },
+    action: { kind: 'settle' },
+  },
+  {
+    name: 'a primary keeps the old copy',
+    facts: {
+      task: primary(),
+      postgres: runsPrimary,
+      marks: { ...NO_MARKS, primaryTerm: 4, hasOldCopy: true },
+    },
+  },
+  {
+    name: 'a primary notes its term',
+    facts: { task: primary(), postgres: runsPrimary, term: 5 },
+    action: { kind: 'note-term', term: 5 },
   },
   {
     name: 'a primary that is to be a standby stops first',
@@ -393,6 +526,30 @@ describe('an action under way', () => {
     {
       name: 'a CHECKPOINT is broken off when its switchover is given up',
       action: { kind: 'checkpoint', changeId: '4-1' },
+      task: primary(),
+      superseded: true,
+    },
+    {
+      name: 'a re-clone goes on for its upstream',
+      action: { kind: 'reclone', upstream: UPSTREAM, because: 'test' },
+      task: standby,
+      superseded: false,
+    },
+    {
+      name: 'a re-clone is broken off for another upstream',
+      action: { kind: 'reclone', upstream: OTHER_UPSTREAM, because: 'test' },
+      task: standby,
+      superseded: true,
+    },
+    {
+      name: 'a rewind is never broken off',
+      action: { kind: 'rewind', upstream: OTHER_UPSTREAM, because: 'test' },
+      task: stop,
+      superseded: false,
+    },
+    {
+      name: 'the removal of an old copy is broken off by a promotion',
+      action: { kind: 'settle' },
       task: primary(),
       superseded: true,
     },

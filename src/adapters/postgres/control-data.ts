@@ -13,6 +13,7 @@ const LABELS = {
   redoLsn: "Latest checkpoint's REDO location",
   timeline: "Latest checkpoint's TimeLineID",
   minRecoveryLsn: 'Minimum recovery ending location',
+  minRecoveryTimeline: "Min recovery ending loc's timeline",
   segmentBytes: 'Bytes per WAL segment',
 } as const;
 
@@ -50,9 +51,7 @@ export async function readControlData(
   dataDirectory: string,
   binDirectory: string,
 ): Promise<ControlData> {
-  const fields = parseControlData(
-    await runProgram('pg_controldata', ['-D', dataDirectory], { binDirectory }),
-  );
+  const fields = await readControlFields(dataDirectory, binDirectory);
   const { systemIdentifier, clusterState, checkpointLsn } = fields;
   const timeline = Number(fields.timeline);
   const checkpointEnd = await recordEnd(
@@ -62,11 +61,20 @@ export async function readControlData(
   );
   return {
     systemIdentifier,
-    timeline,
+    // Until the first checkpoint after a promotion only the other one is of the new timeline.
+    timeline: Math.max(timeline, Number(fields.minRecoveryTimeline)),
     clusterState,
     checkpointLsn: fields.redoLsn,
     endLsn: furthest(checkpointEnd ?? checkpointLsn, fields.minRecoveryLsn),
   };
+}
+
+export async function readControlFields(
+  dataDirectory: string,
+  binDirectory: string,
+): Promise<ControlFields> {
+  const text = await runProgram('pg_controldata', ['-D', dataDirectory], { binDirectory });
+  return parseControlData(text);
 }
 
 const furthest = (a: Lsn, b: Lsn): Lsn => (compareLsn(a, b) >= 0 ? a : b);

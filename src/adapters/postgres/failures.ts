@@ -20,15 +20,26 @@ const KNOWN: readonly KnownFailure[] = [
     advice: 'the upstream makes it when it is primary and this server is in the spec',
   },
   {
-    pattern:
-      /requested WAL segment .* has already been removed|can no longer get changes|invalidat/,
+    pattern: /requested WAL segment .* has already been removed/,
     reason: 'WalRemoved',
-    advice: 'the upstream does not have the WAL any more that this server needs: clone it again',
+    advice:
+      'the upstream does not have the WAL any more that this server needs: it is cloned again',
   },
   {
-    pattern: /not in this server's history|highest timeline .* is behind/,
+    pattern: /can no longer (get changes|access)|invalidat/,
+    reason: 'SlotLost',
+    advice: 'the upstream makes it anew when it is primary',
+  },
+  {
+    pattern:
+      /in this server's history|child of (this server's history|database system)|forked off from current|highest timeline .* is behind/,
     reason: 'TimelineDiverged',
-    advice: 'this server has WAL that the upstream never had: clone it again',
+    advice: 'this server has WAL that the upstream never had: it is rewound, or cloned again',
+  },
+  {
+    pattern: /could not (locate|find) (a valid|required|the database|redo)|WAL ends before/,
+    reason: 'RecoveryImpossible',
+    advice: 'WAL is missing in the data directory: a standby is cloned again',
   },
   {
     pattern: /could not load .*pg_hba\.conf/,

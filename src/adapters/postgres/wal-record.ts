@@ -68,6 +68,34 @@ export function segmentName({ timeline, segmentBytes }: WalPlace, lsn: Lsn): str
     .join('');
 }
 
+/** Position at which a segment file begins. */
+export function segmentStart(name: string, segmentBytes: number): Lsn {
+  const perFile = 0x1_0000_0000n / BigInt(segmentBytes);
+  const segment = BigInt(`0x${name.slice(8, 16)}`) * perFile + BigInt(`0x${name.slice(16)}`);
+  return formatLsn(segment * BigInt(segmentBytes));
+}
+
+export interface SegmentPart {
+  readonly name: string;
+  /** From the file's beginning on. */
+  readonly usedBytes: number;
+}
+
+/** The segment files that hold the WAL of a timeline from one position up to another. */
+export function segmentsOf(
+  range: { readonly timeline: number; readonly fromLsn: Lsn; readonly endLsn: Lsn },
+  segmentBytes: number,
+): readonly SegmentPart[] {
+  const size = BigInt(segmentBytes);
+  const end = lsnBytes(range.endLsn);
+  const parts: SegmentPart[] = [];
+  for (let start = (lsnBytes(range.fromLsn) / size) * size; start < end; start += size) {
+    const name = segmentName({ timeline: range.timeline, segmentBytes }, formatLsn(start));
+    parts.push({ name, usedBytes: Number(end - start < size ? end - start : size) });
+  }
+  return parts;
+}
+
 function formatLsn(bytes: bigint): Lsn {
   const hexadecimal = (part: bigint): string => part.toString(16).toUpperCase();
   return `${hexadecimal(bytes >> 32n)}/${hexadecimal(bytes & 0xffffffffn)}`;

@@ -147,7 +147,11 @@ export class FakeLeader {
     const report = JSON.parse(body) as Report;
     this.history.push({ report, atMs: performance.now() });
     this.#notify();
-    return this.#assignments.get(report.server) ?? null;
+    const assignment = this.#assignments.get(report.server);
+    // No lease: the contracts that are assigned here need none.
+    return assignment === undefined
+      ? null
+      : `{"assignment":${assignment},"leaseMs":null,"positions":{}}`;
   }
 
   async #watch(body: string): Promise<string> {

@@ -83,6 +83,9 @@ export class InstanceProcess {
   #child: ChildProcess | null = null;
   port = 0;
   httpPort = 0;
+  peerPort = 0;
+  /** Further variables of its environment, from its next start on. */
+  variables: Readonly<Record<string, string>> = {};
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -117,6 +120,7 @@ export class InstanceProcess {
     if (this.port === 0) {
       this.port = await freePort();
       this.httpPort = await freePort();
+      this.peerPort = await freePort();
     }
     // As the entrypoint of the image does it: the lock is held by everything below this shell.
     const script = 'exec 200>>"$0/.lock"; flock 200; export PGSWARM_LOCK_FD=200; exec "$@"';
@@ -138,6 +142,8 @@ export class InstanceProcess {
         PGSWARM_PG_BIN: binDirectory,
         PGSWARM_PG_PORT: String(this.port),
         PGSWARM_HTTP_PORT: String(this.httpPort),
+        PGSWARM_PEER_PORT: String(this.peerPort),
+        ...this.variables,
       },
     });
     const log = createWriteStream(join(this.home, 'log'), { flags: 'a' });
