@@ -17,7 +17,8 @@
  * The union is exact, not careful. PostgreSQL's processes reload one by one, and a walsender with
  * the new number counts every standby whose own walsender takes it for synchronous, by the old set
  * or the new one (syncrep.c, `SyncRepGetCandidateStandbys`). Thus min(a, b) of A ∪ B, whichever,
- * may for a moment be all that have a commit, even when one set implies the other.
+ * may for a moment be all that have a commit, even when one set implies the other: from `pg2 and pg3`
+ * to `pg2`, PostgreSQL 15 has acknowledged a commit that only pg3 had.
  */
 import { compareLsn } from './lsn';
 import { type PrimaryReport, type SyncSet } from './protocol';
