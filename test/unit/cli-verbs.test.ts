@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai';
 import { runCli } from '../../src/cli/main';
+import { OperatingError } from '../../src/core/errors';
 import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type StoredRecord } from '../../src/core/ports';
 import { type Report } from '../../src/core/protocol';
@@ -22,10 +23,12 @@ const switching: RoleChange = {
   to: 'pg2',
   phase: 'checkpointing',
   reason: 'declared in generation 2',
+  harmless: null,
   knownLsn: null,
   generation: 2,
   startedAt: '2026-01-01T00:10:00.000Z',
   shutdownLsn: null,
+  harmless: null,
 };
 const electing: RoleChange = { ...switching, kind: 'failover', to: null, phase: 'electing' };
 const paused = { since: '2026-01-01T00:05:00.000Z', by: 'ada' };
@@ -393,6 +396,53 @@ describe('verbs', () => {
       );
       expect(ran.state.request).to.equal(null);
       expect(ran.isWoken).to.equal(true);
+    });
+
+    it('takes the wish back when the operator refuses it and nothing moves', async () => {
+      const late = withReport(pair, 'pg1', {
+        postgres: {
+          ...pair.observation.reports['pg1']!.report.postgres,
+          lsn: '0/9000000',
+        } as never,
+      });
+      const ran = await type('promote orders pg2', late);
+      expect([ran.code, ran.state.request]).to.deep.equal([1, null]);
+      expect(ran.text).to.match(
+        /more than switchover\.maxLag allows .* the wish is taken back\.$/s,
+      );
+      expect(ran.text).not.to.include('after 60 s');
+    });
+
+    it('bears a Docker that does not answer for a moment', async () => {
+      const made = { ...(await world(pair)), ...done };
+      const output = recordingOutput();
+      const ports = portsOf(made, output);
+      const access = ports.connect();
+      let looks = 0;
+      const observe: typeof access.observe = (cluster) => {
+        looks += 1;
+        if (looks === 2) {
+          return Promise.reject(new OperatingError('transient', 'DockerSilent', 'no answer yet'));
+        }
+        return access.observe(cluster);
+      };
+      const connect = () => ({ ...access, observe });
+      expect(await runCli(['promote', 'orders', 'pg2'], { ...ports, connect })).to.equal(0);
+      expect(output.text()).to.match(/no answer yet\n.*pg2 is the primary of orders now/s);
+    });
+
+    it('takes the wish back while nobody can be elected', async () => {
+      const stuck = becomes(({ request }) => (request === null ? {} : { change: electing }));
+      const ran = await type('promote orders pg2', pair, stuck);
+      expect([ran.code, ran.state.request]).to.deep.equal([1, null]);
+    });
+
+    it("leaves another person's wish alone", async () => {
+      const theirs = becomes(({ request }) =>
+        request === null ? {} : { request: { ...request, by: 'grace', at: 'later' } },
+      );
+      const ran = await type('promote orders pg2', withReport(pair, 'pg2', null), theirs);
+      expect([ran.code, ran.state.request?.by]).to.deep.equal([1, 'grace']);
     });
 
     it('leaves a change alone that has begun', async () => {
