@@ -4,12 +4,12 @@
  */
 import { Command, Option } from 'commander';
 import { join } from 'node:path';
-import { Deployment } from '../e2e/deployment';
 import { note } from '../lab/progress';
 import { LabError } from '../lab/shell';
 import { repository } from '../lab/stage';
 import { CELLS, cellsNamed, type Cell } from './cells';
 import { type Shape } from './cluster';
+import { openLab } from './open';
 import { randomCells } from './random';
 import { summaryTable } from './report';
 import { violations } from './result';
@@ -55,7 +55,7 @@ const program = new Command('test:matrix')
   .option('--keep', 'leave the lab up');
 
 async function main(options: Options): Promise<void> {
-  const deployment = await Deployment.open(options.lab, { image: options.image });
+  const deployment = await openLab(options);
   try {
     const { results, failures } = await runMatrix(deployment, {
       shapes: shapesOf(options),

@@ -19,18 +19,18 @@ export function line(result: Result): string {
   ].join(', ');
 }
 
-const head = [
+export const summaryHead = [
   'fault',
   'cluster',
   'n',
-  'gap in s: median',
+  'gap: median',
   'min',
   'max',
   'target',
-  'back in s: median',
+  'back: median',
   'max',
   'lost',
-  'two writers in s',
+  'two writers',
 ];
 
 /** A row for each cell and shape, in the order in which they were first run. */
@@ -55,13 +55,7 @@ export function summaryRows(results: readonly Result[]): string[][] {
 }
 
 export const summaryTable = (results: readonly Result[]): string =>
-  table(head, summaryRows(results));
-
-/** The same for a document. */
-export const summaryMarkdown = (results: readonly Result[]): string =>
-  [head, head.map((_, column) => (column < 2 ? '---' : '--:')), ...summaryRows(results)]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
+  table(summaryHead, summaryRows(results));
 
 function groups(results: readonly Result[]): [Result, ...Result[]][] {
   const found = new Map<string, [Result, ...Result[]]>();
@@ -74,7 +68,8 @@ function groups(results: readonly Result[]): [Result, ...Result[]][] {
   return [...found.values()];
 }
 
-const columns = (summary: Summary | null, names: readonly (keyof Summary)[]): string[] =>
+/** Seconds, or a dash for what was not measured. */
+export const columns = (summary: Summary | null, names: readonly (keyof Summary)[]): string[] =>
   names.map((name) => (summary === null ? '–' : (summary[name] / 1000).toFixed(2)));
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
