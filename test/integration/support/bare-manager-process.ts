@@ -31,25 +31,27 @@ async function obey(call: Call): Promise<void> {
   const nowMs = performance.now();
   switch (call.kind) {
     case 'start':
-      return await postgres.start(new AbortController().signal);
+      await postgres.start(new AbortController().signal);
+      break;
     case 'promote':
-      return await postgres.promote();
+      await postgres.promote();
+      break;
     case 'stop':
-      return await postgres.stop({ fastMs: call.fastMs, immediateMs: call.fastMs });
-    case 'fence':
-      return await postgres.fence({
-        quitAtMs: nowMs + call.quitInMs,
-        killAtMs: nowMs + call.killInMs,
-      });
+      await postgres.stop({ fastMs: call.fastMs, immediateMs: call.fastMs });
+      break;
+    case 'fence': {
+      const { quitInMs, killInMs } = call;
+      await postgres.fence({ quitAtMs: nowMs + quitInMs, killAtMs: nowMs + killInMs });
+      break;
+    }
     case 'hold':
       guard.hold(nowMs + call.inMs);
-      return;
+      break;
     case 'release':
       guard.release();
-      return;
+      break;
     case 'leave':
       guard.close();
-      return;
   }
 }
 
