@@ -30,6 +30,7 @@ const SECTIONS: Readonly<Record<Section, string>> = {
   safety: 'What must be known before anything is done.',
   failover: 'The primary is lost, or was: who takes over, and what is waited for.',
   switchover: 'A change of primary that is under way goes before everything else.',
+  contract: 'What the record relies on, and what a change of role has left to be written down.',
   synchronous: 'Which standbys a commit waits for, and what a failover may rely on.',
   objects: 'The cluster’s objects in Swarm.',
   bootstrap: 'From nothing, or from kept volumes, to a first primary.',

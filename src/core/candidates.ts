@@ -125,15 +125,15 @@ function flawOfPlace(server: ServerView, view: View): Flaw | null {
 function flawOfMoment(server: ServerView, { state, nowMs }: View): Flaw | null {
   const { report, lastSeenMs } = server;
   if (report === null) return null;
+  const rollCall = state.change?.phase === 'electing' ? state.change.id : null;
+  // Whoever has answered is free, and stays so: it answers only when no promise runs any more.
+  if (rollCall !== null && report.obeys?.rollCall === rollCall) return null;
   const promiseLeftMs = (report.promiseLeftMs ?? 0) - (nowMs - (lastSeenMs ?? nowMs));
   if (promiseLeftMs > 0 && state.contract !== null) {
     const seconds = (promiseLeftMs / 1000).toFixed(1);
     return passing(`it has promised the primary to wait, or has just started: ${seconds} s more`);
   }
-  const rollCall = state.change?.phase === 'electing' ? state.change.id : null;
-  return rollCall === null || report.obeys?.rollCall === rollCall
-    ? null
-    : passing('it has not answered the roll call yet');
+  return rollCall === null ? null : passing('it has not answered the roll call yet');
 }
 
 function flawOfData({ asStandby, report }: ServerView, { state }: View): Flaw | null {

@@ -61,9 +61,14 @@ function contractOf(spec: Spec, peers: readonly string[]): Contract | null {
   return { ttlMs: spec.failover.ttlMs, peers: peers.toSorted() };
 }
 
-/** Only a server that has data can be promoted; one that is long gone would only veto promises. */
-function isPeer({ name, lastSeenMs }: ServerView, { state, nowMs, situation }: View): boolean {
+/**
+ * Only a server that has data can be promoted; one that is long gone would only veto promises. It
+ * is left out only while the primary is there to take it in again.
+ */
+function isPeer({ name, lastSeenMs }: ServerView, view: View): boolean {
+  const { state, nowMs, situation, primary } = view;
   if (name === state.primary || state.volumes[name] === undefined) return false;
+  if (primary?.asPrimary == null) return true;
   const heardMs = lastSeenMs ?? situation.observation.leadingSinceMs;
   return nowMs - heardMs <= PEER_SILENCE_MAX_MS;
 }

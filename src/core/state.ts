@@ -124,6 +124,11 @@ export interface RoleChange {
   readonly phase: ChangePhase;
   /** Why, in a clause: `its lease is over`, `declared in generation 4`. */
   readonly reason: string;
+  /**
+   * Why the old primary of a failover cannot write any more, known before the roll call of this id
+   * was asked for: what is answered to it is final. null while it may still write.
+   */
+  readonly harmless: string | null;
   /** What the old primary was last known to have. */
   readonly knownLsn: Lsn | null;
   /** The spec's generation that asked for it. */

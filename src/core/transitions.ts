@@ -94,6 +94,7 @@ export function beginSwitchover(
     startedAt: request.at,
     shutdownLsn: null,
     reason: request.reason,
+    harmless: null,
     knownLsn: null,
   };
   return { ...state, changes: state.changes + 1, change };
@@ -110,11 +111,12 @@ export function beginFailover(
     readonly generation: number;
     readonly at: string;
     readonly reason: string;
+    readonly harmless: string | null;
     readonly knownLsn: Lsn | null;
   },
 ): ClusterState {
   if (state.primary === null) throw new Error('a failover needs a primary that is gone');
-  const { generation, at, reason, knownLsn } = request;
+  const { generation, at, reason, harmless, knownLsn } = request;
   const change: RoleChange = {
     id: `${state.term}.${state.changes + 1}`,
     kind: 'failover',
@@ -125,9 +127,20 @@ export function beginFailover(
     startedAt: at,
     shutdownLsn: null,
     reason,
+    harmless,
     knownLsn,
   };
   return { ...state, changes: state.changes + 1, change };
+}
+
+/** The old primary cannot write any more: what the servers have is asked for again, for good. */
+export function countAgain(
+  state: ClusterState,
+  change: RoleChange,
+  harmless: string,
+): ClusterState {
+  const id = `${state.term}.${state.changes + 1}`;
+  return { ...state, changes: state.changes + 1, change: { ...change, id, harmless } };
 }
 
 /** The old primary is back, and nobody has taken its place. */

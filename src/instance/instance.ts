@@ -1,4 +1,5 @@
 /** Ties the parts together: assignments come in, actions follow, and what is seen is reported. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createActor, waitFor } from 'xstate';
 import { type ControlAnswer } from '../adapters/control/client';
 import { answerPromise, promisedUntil, promiseLeftMs } from '../core/promise';
@@ -154,10 +155,21 @@ export class Instance {
     return reportEveryMs;
   }
 
-  /** Looks anew; what is reported with the id was seen after it was asked for. */
+  /**
+   * Looks anew once every promise is over; none is given meanwhile. So what is reported with the id
+   * is what this server has when the old primary can count on it no more.
+   */
   async #answerRollCall(rollCall: string | null): Promise<void> {
-    if (rollCall !== null) await this.#parts.postgres.observe();
-    if (this.#state.values.assignment?.rollCall === rollCall) this.#state.set({ rollCall });
+    const isAsked = (): boolean => this.#state.values.assignment?.rollCall === rollCall;
+    const isPrimary = this.#state.values.assignment?.task.kind === 'stop';
+    if (rollCall !== null && !isPrimary) {
+      for (let ms = this.#promiseLeftMs; ms !== null; ms = this.#promiseLeftMs) {
+        await sleep(ms);
+        if (!isAsked()) return;
+      }
+      await this.#parts.postgres.observe();
+    }
+    if (isAsked()) this.#state.set({ rollCall });
   }
 
   get #promiseLeftMs(): number | null {

@@ -82,6 +82,13 @@ export function round(situation: Situation): { situation: Situation; decision: D
   return { situation: afterInstances(applied).situation, decision };
 }
 
+/** The record after the one write that is decided now. */
+export function afterRecord(situation: Situation): Situation {
+  const { steps, rule, because } = decide(situation);
+  if (steps[0]?.kind !== 'record') throw new Error(`${rule} writes nothing: ${because}`);
+  return afterStep(situation, steps[0]);
+}
+
 /** Rounds until nothing moves any more; every situation on the way is shown to `visit`. */
 export function settle(
   situation: Situation,

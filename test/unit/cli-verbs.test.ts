@@ -28,7 +28,6 @@ const switching: RoleChange = {
   generation: 2,
   startedAt: '2026-01-01T00:10:00.000Z',
   shutdownLsn: null,
-  harmless: null,
 };
 const electing: RoleChange = { ...switching, kind: 'failover', to: null, phase: 'electing' };
 const paused = { since: '2026-01-01T00:05:00.000Z', by: 'ada' };

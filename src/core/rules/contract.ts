@@ -21,7 +21,7 @@ const isSettled = ({ state }: View): boolean => state.primary !== null && state.
 export const contractRules: readonly Rule[] = [
   rule<{ next: Contract | null }>({
     id: 'contract-narrow',
-    section: 'servers',
+    section: 'contract',
     about:
       'A server is no candidate any more, or leases become longer or are given up: the record says so before the primary is told.',
     when: (view) => {
@@ -38,7 +38,7 @@ export const contractRules: readonly Rule[] = [
   }),
   rule<{ next: Contract }>({
     id: 'contract-widen',
-    section: 'servers',
+    section: 'contract',
     about:
       'The primary has confirmed its lease and its peers: from now on the record relies on them.',
     when: (view) => {

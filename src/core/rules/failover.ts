@@ -10,37 +10,33 @@ import { judgeCandidates, type Candidate, type Judgement } from '../candidates';
 import { compareLsn, type Lsn } from '../lsn';
 import { type RoleChange } from '../state';
 import { type View } from '../situation';
-import { beginFailover, giveUpFailover } from '../transitions';
+import { beginFailover, countAgain, giveUpFailover } from '../transitions';
 import { inFlight, newPrimary, stopAnswer, type InFlight } from './promotion';
 import { recorded, rule, type Rule } from './rule';
 import { isExited, isLeaseOver, whyLost } from './loss';
 
 /** Why the old primary cannot acknowledge anything any more; null while it might. */
-function whyHarmless({ change, from }: InFlight, view: View): string | null {
-  const { request, contract } = view.state;
-  if (stopAnswer(from, change) !== null) return `${change.from} has stopped`;
-  if (isExited(view)) return `the container of ${change.from} has ended`;
-  if (contract !== null && isLeaseOver(view)) return `every lease of ${change.from} is over`;
-  return request?.primaryIsDead === true
-    ? `${request.by} vouches that ${change.from} is dead`
-    : null;
+function whyHarmless(view: View, found: InFlight | null): string | null {
+  const { request, contract, primary } = view.state;
+  const old = primary ?? '';
+  if (found !== null && stopAnswer(found.from, found.change) !== null) return `${old} has stopped`;
+  if (isExited(view)) return `the container of ${old} has ended`;
+  if (contract !== null && isLeaseOver(view)) return `every lease of ${old} is over`;
+  return request?.primaryIsDead === true ? `${request.by} vouches that ${old} is dead` : null;
 }
 
 interface Election extends InFlight {
   readonly judgement: Judgement;
-  /** null while the old primary might write. */
-  readonly harmless: string | null;
 }
 
 function election(view: View): Election | null {
   const found = inFlight(view, 'electing');
-  if (found === null) return null;
-  return { ...found, judgement: judgeCandidates(view), harmless: whyHarmless(found, view) };
+  return found === null ? null : { ...found, judgement: judgeCandidates(view) };
 }
 
 /** The best candidate, once everybody who might be better has spoken. */
-function elected({ judgement, harmless, phaseAgeMs }: Election): Candidate | null {
-  if (harmless === null) return null;
+function elected({ judgement, change, phaseAgeMs }: Election): Candidate | null {
+  if (change.harmless === null) return null;
   const isAwaited = judgement.rejected.some(({ isPassing }) => isPassing);
   // A better one may be about to answer; one that is dead must not hold up the others for long.
   return isAwaited && phaseAgeMs < STRAGGLERS_MS ? null : (judgement.fit[0] ?? null);
@@ -88,6 +84,7 @@ export const failoverRules: readonly Rule[] = [
     steps: ({ reason, judgement }, view) => {
       const request = {
         reason,
+        harmless: whyHarmless(view, null),
         knownLsn: judgement.knownLsn,
         generation: view.generation,
         at: view.situation.now,
@@ -99,6 +96,25 @@ export const failoverRules: readonly Rule[] = [
       });
     },
   }),
+  rule<Election & { harmless: string }>({
+    id: 'failover-count-again',
+    section: 'failover',
+    about:
+      'The old primary could still write when the servers were asked how far they are, and cannot now: they are asked again.',
+    when: (view) => {
+      const found = election(view);
+      if (found === null || found.change.harmless !== null || shouldGoOn(found)) return null;
+      const harmless = whyHarmless(view, found);
+      return harmless === null ? null : { ...found, harmless };
+    },
+    because: ({ harmless }) => `${harmless}: what the servers have by now is final`,
+    steps: ({ change, harmless }, view) =>
+      recorded(view, countAgain(view.state, change, harmless), {
+        rule: 'failover-count-again',
+        summary: 'ask every server again how far it is',
+        message: `${harmless}; asking every server again how far it is`,
+      }),
+  }),
   rule<Election & { candidate: Candidate }>({
     id: 'failover-promote',
     section: 'failover',
@@ -109,15 +125,15 @@ export const failoverRules: readonly Rule[] = [
       const candidate = found === null || shouldGoOn(found) ? null : elected(found);
       return found === null || candidate === null ? null : { ...found, candidate };
     },
-    because: ({ candidate, harmless }) =>
-      `${harmless ?? ''}, and ${candidate.server.name} has received up to ${candidate.receivedLsn}`,
-    steps: ({ change, candidate, judgement, harmless }, view) => {
+    because: ({ candidate, change }) =>
+      `${change.harmless ?? ''}, and ${candidate.server.name} has received up to ${candidate.receivedLsn}`,
+    steps: ({ change, candidate, judgement }, view) => {
       const { name } = candidate.server;
       const next = newPrimary(view, withEnd(change, candidate, judgement, view), name);
       return recorded(view, next, {
         rule: 'failover-promote',
         summary: `promote ${name}`,
-        message: `${harmless ?? ''}; ${name} has received up to ${candidate.receivedLsn} and is promoted`,
+        message: `${change.harmless ?? ''}; ${name} has received up to ${candidate.receivedLsn} and is promoted`,
       });
     },
   }),
@@ -144,12 +160,12 @@ export const failoverRules: readonly Rule[] = [
     when: (view) => {
       const found = election(view);
       if (found === null) return null;
-      const { judgement, harmless } = found;
+      const { judgement, change } = found;
       const isShort = judgement.fit.length > 0 || judgement.rejected.some((each) => each.isPassing);
-      return harmless === null || isShort ? found : null;
+      return change.harmless === null || isShort ? found : null;
     },
-    because: ({ change, judgement, harmless }) =>
-      harmless === null
+    because: ({ change, judgement }) =>
+      change.harmless === null
         ? `${change.from} may still accept writes: its lease is not over, and nothing proves that it has ended`
         : `the servers are answering the roll call: ${listed(judgement)}`,
     condition: { type: 'Ready', reason: 'Electing' },

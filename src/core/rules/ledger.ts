@@ -27,7 +27,7 @@ function uncounted({ servers, state }: View): Found | null {
 export const ledgerRules: readonly Rule[] = [
   rule<number>({
     id: 'record-timeline',
-    section: 'servers',
+    section: 'contract',
     about: 'The primary’s timeline is recorded: a standby on an earlier one is not promoted.',
     when: ({ primary, state }) => {
       const timeline = primary?.asPrimary?.timeline;
@@ -44,7 +44,7 @@ export const ledgerRules: readonly Rule[] = [
   }),
   rule<Found>({
     id: 'record-loss',
-    section: 'servers',
+    section: 'contract',
     about: 'A server that was primary has counted what the failover lost, and kept it aside.',
     when: uncounted,
     because: ({ server, divergence }) => `${server.name} has counted: ${inWords(divergence)}`,

@@ -203,7 +203,7 @@ export const requestRules: readonly Rule[] = [
   }),
   rule<Override>({
     id: 'primary-diverged',
-    section: 'request',
+    section: 'failover',
     about:
       'Another server than the declared one is primary since a failover, and stays it until a person says otherwise, or failback does.',
     when: activeOverride,

@@ -12,6 +12,7 @@ export type Section =
   | 'safety'
   | 'failover'
   | 'switchover'
+  | 'contract'
   | 'synchronous'
   | 'objects'
   | 'bootstrap'
