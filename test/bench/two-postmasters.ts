@@ -148,6 +148,9 @@ async function crashAndPromote(): Promise<CrashTimes> {
   await rewind(old, next);
   await start(old);
   await streaming(next);
+  // pg_rewind takes the slots away, and the next crash is of the other one.
+  await adminOf(old).query(`select pg_create_physical_replication_slot('${slot}')
+    where not exists (select from pg_replication_slots)`);
   [primary, standby] = [next, old];
   return { killMs, readyMs, rejoinMs: clock() };
 }
