@@ -23,6 +23,8 @@ export class Observer {
   #running: RunningReport | null = null;
   #rare: RareFacts | null = null;
   #rareDueAtMs = 0;
+  /** The latest that was seen since the server was started: it never goes back. */
+  #timeline = 0;
   #beganAtMs = 0;
   #everyMs = RARE_EVERY_MS;
   #run = new AbortController();
@@ -58,6 +60,7 @@ export class Observer {
     this.#run = new AbortController();
     this.#beganAtMs = performance.now();
     this.#rareDueAtMs = 0;
+    this.#timeline = 0;
     await this.observe();
     void this.#observeUntilEnded(this.#run.signal);
   }
@@ -76,7 +79,10 @@ export class Observer {
         this.#rare = await observeRarely(this.connection);
         this.#rareDueAtMs = performance.now() + RARE_EVERY_MS;
       }
-      this.#running = await observeServer(this.connection, this.#rare?.pendingRestart ?? []);
+      const running = await observeServer(this.connection, this.#rare?.pendingRestart ?? []);
+      // A standby whose upstream is gone knows its timeline only since its last restartpoint.
+      this.#timeline = Math.max(this.#timeline, running.timeline);
+      this.#running = { ...running, timeline: this.#timeline };
     } catch (error) {
       if (this.#running !== null && !this.#run.signal.aborted) {
         this.#log.warn('PostgreSQL does not answer', { error: messageOf(error) });
