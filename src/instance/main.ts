@@ -57,7 +57,14 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     onPromise: (request) => instance.promise(request),
     log,
   });
-  peerServer.listen(environment.peerPort);
+  peerServer.on('error', (error) => {
+    log.error('Peers cannot ask for promises', {
+      port: environment.peerPort,
+      error: error.message,
+    });
+  });
+  // Without the volume's lock another container may be this server: a promise would bind nobody.
+  if (environment.volumeProblem === null) peerServer.listen(environment.peerPort);
   const health = await serveHealth(environment.httpPort, () => instance.health());
   const terminate = (signal: NodeJS.Signals): void => {
     log.info('Told to end: stopping PostgreSQL', { signal });
