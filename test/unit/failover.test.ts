@@ -269,6 +269,16 @@ const CASES: readonly Case[] = [
     rule: 'failover-undo',
   },
   {
+    name: 'a primary that could not run is back, and those who could take over are gone',
+    situation: ['pg2', 'pg3'].reduce(
+      (now, server) => withReport(now, server, null),
+      withState(returned(answered, '0/3000000'), {
+        change: { ...answered.state!.change!, reason: 'it cannot run: disk full' },
+      }),
+    ),
+    rule: 'failover-undo',
+  },
+  {
     name: 'all are too far behind what the primary had written',
     situation: withState(answered, {
       change: { ...answered.state!.change!, knownLsn: '0/9000000' },

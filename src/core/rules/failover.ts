@@ -54,9 +54,11 @@ function returned({ from, change }: Election): Lsn | null {
 /** Nobody is fit, or the old primary has what nobody else has. */
 function shouldGoOn(found: Election): boolean {
   const end = returned(found);
-  if (end === null || found.change.reason.startsWith(CANNOT_RUN)) return false;
+  if (end === null) return false;
   const best = found.judgement.fit[0];
-  if (best !== undefined) return compareLsn(best.receivedLsn, end) < 0;
+  if (best !== undefined) {
+    return !found.change.reason.startsWith(CANNOT_RUN) && compareLsn(best.receivedLsn, end) < 0;
+  }
   return !found.judgement.rejected.some(({ isPassing }) => isPassing);
 }
 
