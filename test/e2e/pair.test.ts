@@ -202,9 +202,11 @@ describe('a pair on a real Swarm', function () {
     });
   });
 
-  describe('under faults', () => {
+  describe('under faults, with a failover that waits for a person', () => {
+    const MANUAL = '  failover: { mode: manual }\n';
+
     it('has its standby back after its container was killed', async () => {
-      await declare('pg1');
+      await declare('pg1', MANUAL);
       await whileWriting(async () => {
         await deployment.killContainer('pgswarm-orders-pg2');
         await deployment.ready(CLUSTER, 'pg1');
@@ -284,11 +286,11 @@ describe('a pair on a real Swarm', function () {
       expect(
         await deployment.docker(['service', 'ls', '-q', '--filter', 'name=pgswarm-orders']),
       ).to.equal('');
-      await declare('pg1');
+      await declare('pg1', MANUAL);
       await deployment.ready(CLUSTER, 'pg1');
       expect(await rows()).to.equal(before);
       uri = (await deployment.mustPgswarm('connect', CLUSTER, '--with-password')).trim();
-      await whileWriting(() => declare('pg2'));
+      await whileWriting(() => declare('pg2', MANUAL));
     });
 
     it('is gone with its volumes when the user asks for it', async () => {

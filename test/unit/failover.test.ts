@@ -140,6 +140,14 @@ const CASES: readonly Case[] = [
     rule: 'primary-silent',
   },
   {
+    name: 'silent, its lease is over, and the leader is new',
+    situation: {
+      ...lost,
+      observation: { ...lost.observation, leadingSinceMs: NOW_MS - 1000 },
+    },
+    rule: 'primary-silent',
+  },
+  {
     name: 'kept stopped by a person',
     situation: withState(lost, { fenced: ['pg1'] }),
     rule: 'primary-fenced',

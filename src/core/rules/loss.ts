@@ -5,6 +5,8 @@ import { type ServerView, type View } from '../situation';
 
 /** Task states that a node reports when the container has ended (Docker API, `TaskState`). */
 const ENDED = ['complete', 'shutdown', 'failed', 'rejected'];
+/** A primary that was only waiting for a new leader has found it by then. */
+const RECEPTION_MS = 2_000;
 /** A primary that runs but cannot be used for so long is given up, if another can take over. */
 const UNUSABLE_MAX_MS = 10_000;
 /** Crash recovery replays at least so much in a millisecond; measured: 60 MB/s and more. */
@@ -56,6 +58,7 @@ function whyGone(view: View, { lastSeenMs, report }: ServerView): string | null 
     return nowMs - (lastSeenMs ?? 0) >= delayMs ? 'its container has ended' : null;
   }
   if (report !== null || state.contract === null || !isLeaseOver(view)) return null;
+  if (nowMs - view.situation.observation.leadingSinceMs < RECEPTION_MS) return null;
   const endMs = Math.max(...view.situation.observation.grants.map(({ endsAtMs }) => endsAtMs));
   // While the peers have promised to wait it goes on without a leader, and is not lost.
   return nowMs >= endMs + delayMs && isSomebodyFree(view) ? 'its lease is over' : null;
