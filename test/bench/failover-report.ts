@@ -9,15 +9,19 @@ const answers: Readonly<Record<CrashLimit['answer'], string>> = {
   promote: 'by hand: all of PostgreSQL SIGKILL, standby promoted at once',
 };
 
-export const failoverTable = (limits: readonly CrashLimit[], results: readonly Result[]): string =>
-  table(summaryHead, rows(limits, results));
+/** Of one run. */
+export interface FailoverFigures {
+  readonly limits: readonly CrashLimit[];
+  readonly results: readonly Result[];
+  /** Of one core, all programs of a steady cluster of three together. */
+  readonly steadyPercent: number;
+}
+
+export const failoverTable = (figures: FailoverFigures): string =>
+  `${table(summaryHead, rows(figures))}\n${steadyLine(figures)}`;
 
 /** A whole page. */
-export function failoverMarkdown(
-  limits: readonly CrashLimit[],
-  results: readonly Result[],
-  circumstances: string,
-): string {
+export function failoverMarkdown(figures: FailoverFigures, circumstances: string): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   const ruler = summaryHead.map((_, column) => (column < 2 ? '---' : '--:'));
   return `# Failover figures
@@ -32,15 +36,17 @@ primary does not have. _Two writers_ is the time in which the old primary acknow
 the new one had. The limit is plain PostgreSQL under the same clients, with somebody who knows of the
 crash at once. Times are in seconds.
 
-${[summaryHead, ruler, ...rows(limits, results)].map(line).join('\n')}
+${[summaryHead, ruler, ...rows(figures)].map(line).join('\n')}
 
 Nodes are killed as by a power cut: their addresses fall silent, and only a lease answers that. When
 the node that leads the Swarm is killed, the store cannot be written until Raft has elected another
 one. Without synchronous replication what was in flight is lost, and the loss ledger names it.
+
+${steadyLine(figures)}
 `;
 }
 
-const rows = (limits: readonly CrashLimit[], results: readonly Result[]): string[][] => [
+const rows = ({ limits, results }: FailoverFigures): string[][] => [
   ...limits.map(({ answer, gap, back, lost }) => [
     ...[answers[answer], '2 servers, asynchronous', String(gap?.n ?? 0)],
     ...[columns(gap, ['median', 'min', 'max']), '', columns(back, ['median', 'max'])].flat(),
@@ -48,3 +54,7 @@ const rows = (limits: readonly CrashLimit[], results: readonly Result[]): string
   ]),
   ...summaryRows(results),
 ];
+
+const steadyLine = ({ steadyPercent }: FailoverFigures): string =>
+  'A steady cluster of three servers, with its three operators, takes ' +
+  `${steadyPercent.toFixed(1)} % of a core for heartbeats, leases and decisions (target: ≤ 1 %).`;

@@ -11,14 +11,15 @@ import { type Deployment } from '../e2e/deployment';
 import { productImage } from '../lab/images';
 import { resourceName } from '../lab/nodes';
 import { note, step } from '../lab/progress';
-import { LabError } from '../lab/shell';
+import { LabError, pause, run } from '../lab/shell';
 import { repository } from '../lab/stage';
 import { cellsNamed } from '../matrix/cells';
-import { type Shape } from '../matrix/cluster';
+import { MatrixCluster, type Shape } from '../matrix/cluster';
 import { openLab } from '../matrix/open';
 import { violations } from '../matrix/result';
 import { runMatrix, type Outcome } from '../matrix/run-matrix';
 import { measureCrashLimit, type CrashLimit } from './crash-limit';
+import { measureIdle } from './idle';
 import { failoverTable, failoverMarkdown } from './failover-report';
 
 interface Options {
@@ -48,6 +49,9 @@ const shapes: readonly Shape[] = [
   { servers: 2, sync: 'none' },
 ];
 
+/** After so long everything has come to rest, and for so long it is watched. */
+const steadySeconds = 30;
+
 const program = new Command('bench:failover')
   .option('-n <count>', 'repetitions of each fault on each cluster', Number, 10)
   .option('--cells <names>', 'of the fault matrix', mainCells.join(','))
@@ -65,6 +69,7 @@ async function main(options: Options): Promise<void> {
   const deployment = await openLab(options);
   try {
     const limits = await step('the limit: crashes by hand', () => limit(deployment, options.n));
+    const steadyPercent = await step('watching a steady cluster', () => steady(deployment));
     const outcome = await runMatrix(deployment, {
       shapes,
       cells: cellsNamed(options.cells.split(',')),
@@ -73,12 +78,11 @@ async function main(options: Options): Promise<void> {
       logs: join(repository, '.build/bench-failover'),
       keepAll: false,
     });
-    console.log(failoverTable(limits, outcome.results));
+    const figures = { limits, results: outcome.results, steadyPercent };
+    console.log(failoverTable(figures));
     if (options.markdown !== undefined) {
-      writeFileSync(
-        options.markdown,
-        failoverMarkdown(limits, outcome.results, circumstances(options)),
-      );
+      writeFileSync(options.markdown, failoverMarkdown(figures, circumstances(options)));
+      await run(['npx', 'prettier', '--write', options.markdown]);
     }
     if (!isClean(outcome)) process.exitCode = 1;
   } finally {
@@ -90,6 +94,16 @@ const limit = ({ lab }: Deployment, n: number): Promise<CrashLimit[]> => {
   const network = resourceName(lab.name);
   return measureCrashLimit({ daemon: lab.hostDocker, network, image: productImage }, n);
 };
+
+/** What heartbeats, leases and decisions of three servers take while nothing happens. */
+async function steady(deployment: Deployment): Promise<number> {
+  const [shape] = shapes;
+  if (shape === undefined) throw new Error('no cluster to watch');
+  await (await MatrixCluster.create(deployment, shape)).settled();
+  await pause(steadySeconds * 1000);
+  const idle = await measureIdle(deployment.lab, steadySeconds);
+  return idle.reduce((sum, { processorPercent }) => sum + processorPercent, 0);
+}
 
 /** In words that need no knowledge of this machine. */
 const circumstances = ({ n }: Options): string => {
