@@ -30,6 +30,9 @@ const nodeOfServer = (world: World, random: Random): SimNode => {
   return node.postgres === null ? random.pick(world.nodes.slice(0, 2)) : node;
 };
 
+const leadingNode = (world: World): SimNode | undefined =>
+  world.nodes.find(({ operator }) => operator?.leadership.isLeading());
+
 /** In one direction, or in both. */
 function cutNode(
   world: World,
@@ -68,6 +71,18 @@ export const FAULTS: readonly Fault[] = [
   fault('container killed', 2, (world, random) => {
     nodeOfServer(world, random).container?.kill();
     return NOTHING;
+  }),
+  fault('primary killed while a standby stands still', 2, (world, random) => {
+    const primary = world.nodes.find(({ postgres }) => postgres?.server === world.state?.primary);
+    const others = world.nodes.filter((node) => node !== primary && node.container !== null);
+    primary?.container?.kill();
+    if (others.length === 0) return NOTHING;
+    const node = random.pick(others);
+    const { container } = node;
+    node.freezeContainer();
+    return () => {
+      if (container !== null) node.thawContainer(container);
+    };
   }),
   fault('container told to end', 1, (world, random) => {
     nodeOfServer(world, random).container?.terminate();
@@ -121,6 +136,10 @@ export const FAULTS: readonly Fault[] = [
   fault('manager cut off from Raft', 2, (world, random) =>
     cutNode(world, someNode(world, random).name, ['raft'], random),
   ),
+  fault('leading operator cut off from Raft', 2, (world, random) => {
+    const { name } = leadingNode(world) ?? someNode(world, random);
+    return cutNode(world, name, ['raft'], random);
+  }),
   fault('Swarm without quorum', 2, (world) => {
     const heal = world.network.cut({ channels: ['raft'], from: null, to: null });
     world.raft.reconsider();
@@ -138,13 +157,11 @@ export const FAULTS: readonly Fault[] = [
     return NOTHING;
   }),
   fault('leading operator frozen', 3, (world) => {
-    const leader = world.nodes.find(({ operator }) => operator?.leadership.isLeading());
-    const process = leader?.freezeOperator() ?? null;
+    const process = leadingNode(world)?.freezeOperator() ?? null;
     return () => process?.thaw();
   }),
   fault('leading operator told to end', 1, (world) => {
-    const leader = world.nodes.find(({ operator }) => operator?.leadership.isLeading());
-    leader?.terminateOperator();
+    leadingNode(world)?.terminateOperator();
     return NOTHING;
   }),
   fault('answers of the store are lost', 2, (world) => {
@@ -202,11 +219,10 @@ export const FAULTS: readonly Fault[] = [
   }),
 ];
 
-const TOTAL = FAULTS.reduce((sum, { weight }) => sum + weight, 0);
-
-export function someFault(random: Random): Fault {
-  let at = random.between(0, TOTAL);
-  return FAULTS.find(({ weight }) => (at -= weight) < 0) ?? FAULTS[0]!;
+function someFault(random: Random, from: readonly Fault[]): Fault {
+  const total = from.reduce((sum, { weight }) => sum + weight, 0);
+  let at = random.between(0, total);
+  return from.find(({ weight }) => (at -= weight) < 0) ?? random.pick(from);
 }
 
 /** When a fault begins, and how long it lasts. */
@@ -216,12 +232,17 @@ export interface Planned {
   readonly fault: Fault;
 }
 
-export function planFaults(random: Random, durationMs: number): readonly Planned[] {
+export function planFaults(
+  random: Random,
+  durationMs: number,
+  names: readonly string[] | null,
+): readonly Planned[] {
+  const from = names === null ? FAULTS : FAULTS.filter(({ name }) => names.includes(name));
   const count = random.integer(1, 7);
   return Array.from({ length: count }, () => ({
     atMs: random.between(0, durationMs),
     // Some shorter than a lease, some longer than everything.
     forMs: random.pick([300, 1_500, 6_000, 15_000]) * random.between(0.5, 1.5),
-    fault: someFault(random),
+    fault: someFault(random, from),
   })).toSorted((a, b) => a.atMs - b.atMs);
 }

@@ -11,7 +11,7 @@ import { Paused } from './checkers/pause';
 import { missing } from './checkers/recovery';
 import { SinglePrimary } from './checkers/single-primary';
 import { Terms } from './checkers/terms';
-import { planFaults, type Heal } from './faults';
+import { planFaults, type Heal, type Planned } from './faults';
 import { installMemory, installProbe, observeDecisions } from './probe';
 import { installExchange } from './world/exchange';
 import { World, type Tracer } from './world/world';
@@ -20,6 +20,10 @@ export interface RunOptions {
   /** null: by the seed. */
   readonly servers: 2 | 3 | null;
   readonly trace: Tracer | null;
+  /** Only these; null: all of them. */
+  readonly faults?: readonly string[];
+  /** Only this judge looks. */
+  readonly invariant?: string;
 }
 
 export interface Violation {
@@ -65,6 +69,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<Outcom
   );
   let violation: Violation | null = null;
   const fail = (invariant: string, what: string): void => {
+    if (options.invariant !== undefined && options.invariant !== invariant) return;
     violation ??= { seed, atMs: Math.round(world.scheduler.nowMs), invariant, what };
     world.trace('VIOLATION', () => `${invariant}: ${what}`);
     world.scheduler.stop();
@@ -78,10 +83,12 @@ export async function runSeed(seed: number, options: RunOptions): Promise<Outcom
   });
 
   await untilWhole(world, SETTLE_MAX_MS, (what) => fail('L1', `it does not begin: ${what}`));
-  const faults = await suffer(world, random, SAFETY_MS);
+  const planned = planFaults(random, SAFETY_MS, options.faults ?? null);
+  await suffer(world, random, planned);
   await untilWhole(world, LIVENESS_MAX_MS, (what) => fail('L1', what));
   observeDecisions(null);
   const { eventsRun: events, nowMs: simulatedMs } = world.scheduler;
+  const faults = planned.map(({ fault }) => fault.name);
   return { violation, events, simulatedMs, faults };
 }
 
@@ -113,12 +120,7 @@ async function untilWhole(
 }
 
 /** All faults are healed when this returns. */
-async function suffer(
-  world: World,
-  random: Random,
-  durationMs: number,
-): Promise<readonly string[]> {
-  const planned = planFaults(random, durationMs);
+async function suffer(world: World, random: Random, planned: readonly Planned[]): Promise<void> {
   const open = new Set<Heal>();
   const beganMs = world.scheduler.nowMs;
   for (const { atMs, forMs, fault } of planned) {
@@ -134,9 +136,8 @@ async function suffer(
       world.scheduler.after(forMs, once);
     });
   }
-  await world.scheduler.runUntil(beganMs + durationMs);
+  await world.scheduler.runUntil(beganMs + SAFETY_MS);
   if (!world.scheduler.isStopped) for (const heal of [...open]) heal();
-  return planned.map(({ fault }) => fault.name);
 }
 
 function specFor(random: Random, servers: 2 | 3 | null): Spec {

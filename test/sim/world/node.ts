@@ -193,7 +193,7 @@ export class SimNode {
   #startLater({ min, max }: typeof CREATE_MS): void {
     const { scheduler, random, raft } = this.#world;
     scheduler.after(random.between(min, max), () => {
-      if (!this.#isContainerWanted || this.container !== null || !this.isUp) return;
+      if (!this.#isContainerWanted || this.container !== null || !this.isPowered) return;
       if (raft.isServing(this.name)) this.#startContainer();
       else this.#startLater({ min, max });
     });
