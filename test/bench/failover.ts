@@ -11,7 +11,7 @@ import { type Deployment } from '../e2e/deployment';
 import { productImage } from '../lab/images';
 import { resourceName } from '../lab/nodes';
 import { note, step } from '../lab/progress';
-import { LabError, pause, run } from '../lab/shell';
+import { LabError, pause } from '../lab/shell';
 import { repository } from '../lab/stage';
 import { cellsNamed } from '../matrix/cells';
 import { MatrixCluster, type Shape } from '../matrix/cluster';
@@ -82,7 +82,6 @@ async function main(options: Options): Promise<void> {
     console.log(failoverTable(figures));
     if (options.markdown !== undefined) {
       writeFileSync(options.markdown, failoverMarkdown(figures, circumstances(options)));
-      await run(['npx', 'prettier', '--write', options.markdown]);
     }
     if (!isClean(outcome)) process.exitCode = 1;
   } finally {
