@@ -35,7 +35,7 @@ import { type LocalPostgres } from './local-postgres';
 import { type LocalState } from './local-state';
 import { SUSPICIOUS, type Action } from './next-action';
 import { compare } from './rejoin/compare';
-import { rejoinOf } from './rejoin/ladder';
+import { beforeStart, isOfNote, rejoinOf } from './rejoin/ladder';
 import { reclone, type Commit, type Copying } from './rejoin/reclone';
 import { rewind } from './rejoin/rewind';
 import { settle } from './rejoin/settle';
@@ -204,8 +204,10 @@ async function startStandby(
   const { environment, postgres, state } = performer;
   if (upstream !== null) await configureUpstream(performer, upstream);
   await writeStandbySignal(dataDirectory(environment.dataVolume));
-  const known = upstream === null ? null : rejoinOf(state.values.rejoin, upstream);
-  state.set({ rejoin: known && { ...known, standing: null, suspicion: null } });
+  const known = upstream === null ? null : beforeStart(rejoinOf(state.values.rejoin, upstream));
+  state.set({ rejoin: known !== null && isOfNote(known) ? known : null });
+  // What was said before this start is not about it.
+  postgres.forgetStreamFailures();
   const stuck = new AbortController();
   const watch = setInterval(() => {
     if (postgres.streamProblem !== null) stuck.abort();
@@ -216,7 +218,7 @@ async function startStandby(
     if (stuck.signal.aborted && !signal.aborted) return;
     const isSuspicious = error instanceof OperatingError && SUSPICIOUS.includes(error.code);
     if (known !== null && isSuspicious) {
-      state.set({ rejoin: { ...known, standing: null, suspicion: error.message } });
+      state.set({ rejoin: { ...known, suspicion: error.message } });
     }
     throw error;
   } finally {

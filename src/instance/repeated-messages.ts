@@ -3,6 +3,7 @@
  * says each time what it said before.
  */
 import { type LogEntry } from '../adapters/postgres/log-line';
+import { isStreamFailure } from './stream-failures';
 
 const SILENCE_MS = 10_000;
 const KNOWN_MAX = 100;
@@ -11,10 +12,10 @@ export class RepeatedMessages {
   readonly #saidAtMs = new Map<string, number>();
 
   /** Whether the same was said by the same kind of process only a moment ago. */
-  has({ level, message, fields }: LogEntry, nowMs: number): boolean {
+  has(entry: LogEntry, nowMs: number): boolean {
+    const { level, message, fields } = entry;
     const backend = fields['backend'] ?? '';
-    const isAttempt = backend === 'startup' || (backend === 'walreceiver' && level !== 'LOG');
-    if (!isAttempt) return false;
+    if (backend !== 'startup' && !isStreamFailure(entry)) return false;
     const key = `${backend} ${level} ${message}`;
     const saidAtMs = this.#saidAtMs.get(key);
     if (saidAtMs !== undefined && nowMs - saidAtMs < SILENCE_MS) return true;

@@ -6,13 +6,14 @@
 
 import { type LogEntry } from '../adapters/postgres/log-line';
 
-/** Said by the startup process, again and again, when the upstream's timeline is not its own. */
-const FORKED = /^new timeline \d+ (forked off from|is not a child of)/;
+/** Said at level LOG, again and again, when the upstream has left the timeline for another one. */
+const FORKED =
+  /^(new timeline \d+ (forked off|is not a child of)|primary server contains no more WAL)/;
 
 export function isStreamFailure({ level, message, fields }: LogEntry): boolean {
   const backend = fields['backend'];
-  if (backend === 'walreceiver') return level !== 'LOG';
-  return backend === 'startup' && FORKED.test(message);
+  if (backend === 'startup') return FORKED.test(message);
+  return backend === 'walreceiver' && (level !== 'LOG' || FORKED.test(message));
 }
 
 /** A change of role interrupts the stream for less than this. */

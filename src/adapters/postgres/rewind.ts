@@ -1,5 +1,5 @@
 /** pg_rewind: takes a data directory back to where another server went its own way. */
-import { OperatingError } from '../../core/errors';
+import { messageOf, OperatingError } from '../../core/errors';
 import { renderConnection, type Machine } from '../../core/settings';
 import { type Upstream } from '../../core/protocol';
 import { explainFailure } from './failures';
@@ -28,6 +28,7 @@ export class RewindFailed extends OperatingError {
 /** Said right before the first file is changed (pg_rewind.c: "there is no turning back"). */
 const POINT_OF_NO_RETURN = /need to copy (\d+) MB/;
 const PROGRESS = /^\s*(\d+)\/(\d+) kB \(\d+%\) copied/;
+const COMPLAINT = /^pg_rewind: (?:error|detail|hint): (.*)/;
 const NOTHING_TO_DO = /no rewind required/;
 
 /**
@@ -68,7 +69,7 @@ export async function rewindDirectory(to: Upstream, options: RewindOptions): Pro
     );
   } catch (error) {
     const isHalfDone = said.some((line) => POINT_OF_NO_RETURN.test(line));
-    throw new RewindFailed(explained(error, to), isHalfDone);
+    throw new RewindFailed(explained(said, error, to), isHalfDone);
   }
   if (!said.some((line) => NOTHING_TO_DO.test(line))) return;
   const message = `pg_rewind finds nothing to rewind to ${to.server}, although the WAL differs`;
@@ -85,9 +86,11 @@ export function parseRewindProgress(line: string): string | null {
   return `${String(doneMegabytes)} of ${String(totalMegabytes)} MB`;
 }
 
-function explained(error: unknown, to: Upstream): OperatingError {
+/** Of what it has said only what went wrong. */
+function explained(said: readonly string[], error: unknown, to: Upstream): OperatingError {
   const attempted = `pg_rewind to ${to.server} (${to.host}:${to.port})`;
-  const failure = explainFailure(error, { attempted, otherwise: 'RewindFailed' });
-  if (failure instanceof OperatingError) return failure;
-  return new OperatingError('transient', 'RewindFailed', attempted, failure);
+  const complaints = said.map((line) => COMPLAINT.exec(line)?.[1]).filter((words) => words != null);
+  const words = complaints.length === 0 ? messageOf(error) : complaints.join('; ');
+  const failure = new OperatingError('transient', 'ProgramFailed', words, error);
+  return explainFailure(failure, { attempted, otherwise: 'RewindFailed' }) as OperatingError;
 }

@@ -5,7 +5,7 @@ import { OperatingError } from '../../core/errors';
 import { type Lsn } from '../../core/lsn';
 import { REPLICATION_ROLE } from '../../core/names';
 import { type Upstream } from '../../core/protocol';
-import { CHECKPOINT, CLONE_APPLICATION_NAME } from './sql';
+import { CLONE_APPLICATION_NAME } from './sql';
 import { parseTimelineHistory, type Lineage } from './timeline-history';
 import {
   CHECKPOINT_TIMELINE,
@@ -15,13 +15,12 @@ import {
 } from './upstream-sql';
 
 const TIMEOUT_MS = 5000;
-/** Sizes are read file by file, and a checkpoint may have much to write. */
-const SLOW_TIMEOUT_MS = 5 * 60_000;
-/** Longer than a checkpoint that nobody hurries (`checkpoint_timeout`, 5 minutes). */
+/** Sizes are read file by file. */
+const SLOW_TIMEOUT_MS = 60_000;
+/** Longer than the checkpoint after a promotion may take (`checkpoint_timeout`, 5 minutes). */
 const CHECKPOINT_MAX_MS = 6 * 60_000;
 const CHECKPOINT_POLL_MS = 200;
 const DUPLICATE_OBJECT = '42710';
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 export interface UpstreamSeen extends Lineage {
   /** How far its WAL is on disk. */
@@ -84,17 +83,12 @@ export async function hasSegment(
 
 /**
  * Returns when the upstream's last checkpoint is of its present timeline. The one after a promotion
- * takes its time (`checkpoint_completion_target`), unless somebody asks for it.
+ * takes its time (manual: `checkpoint_completion_target`).
  */
-export async function finishCheckpoint(upstream: Upstream, password: string): Promise<void> {
+export async function awaitCheckpoint(upstream: Upstream, password: string): Promise<void> {
   const { timeline } = await lookAtUpstream(upstream, password);
   await connected(inDatabase(upstream, password), async (client) => {
-    if ((await checkpointTimeline(client)) >= timeline) return;
-    const isRefused = await client.query(CHECKPOINT).then(
-      () => false,
-      (error: unknown) => (error as { code?: string }).code === INSUFFICIENT_PRIVILEGE,
-    );
-    const deadlineMs = performance.now() + (isRefused ? CHECKPOINT_MAX_MS : 0);
+    const deadlineMs = performance.now() + CHECKPOINT_MAX_MS;
     while ((await checkpointTimeline(client)) < timeline) {
       if (performance.now() > deadlineMs) throw notCheckpointed(upstream);
       await sleep(CHECKPOINT_POLL_MS);

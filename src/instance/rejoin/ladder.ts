@@ -73,6 +73,17 @@ export function rejoinOf(known: Rejoin | null, upstream: Upstream): Rejoin {
   return { upstream, standing: null, suspicion: null, isAcquitted: false, failed: {} };
 }
 
+/** Whether it can follow shows now: what was seen before does not count any more. */
+export const beforeStart = (known: Rejoin): Rejoin => ({
+  ...known,
+  standing: null,
+  suspicion: null,
+});
+
+/** Whether there is anything that would be decided differently without it. */
+export const isOfNote = ({ standing, suspicion, isAcquitted, failed }: Rejoin): boolean =>
+  standing !== null || suspicion !== null || isAcquitted || Object.keys(failed).length > 0;
+
 /** A server whose suspicion was found to be without reason twice is not started a third time. */
 export function afterComparison(before: Rejoin, standing: Standing): Rejoin {
   const { suspicion } = before;

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { writeDurably, readText } from '../../adapters/postgres/durable-files';
 import { recoverAlone, RewindFailed, rewindDirectory } from '../../adapters/postgres/rewind';
-import { finishCheckpoint, sizeOfUpstream } from '../../adapters/postgres/upstream-check';
+import { awaitCheckpoint, sizeOfUpstream } from '../../adapters/postgres/upstream-check';
 import { messageOf, OperatingError } from '../../core/errors';
 import { type Upstream } from '../../core/protocol';
 import {
@@ -46,7 +46,7 @@ export async function rewind(
     await requireRoomToRewind(performer, upstream);
     await stopInOrder(performer);
     if (machine.majorVersion < SEES_PROMOTION_SINCE) {
-      await finishCheckpoint(upstream, secrets.replication);
+      await awaitCheckpoint(upstream, secrets.replication);
     }
     signal.throwIfAborted();
     await rewindMarked(performer, upstream, {
