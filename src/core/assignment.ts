@@ -3,6 +3,7 @@
  * volumes: an operator that takes over gives the same assignments as the one before it.
  */
 import { assignedContract } from './contract';
+import { type Lsn } from './lsn';
 import { POSTGRES_PORT, slotName } from './names';
 import {
   HEARTBEAT_MS,
@@ -40,6 +41,22 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     rollCall: rollCallOf(state),
     reportEveryMs: reportEveryMs(state, server.name),
   };
+}
+
+/** The same by name; null for a server that the spec does not list. */
+export function assignmentIn(view: View | null, name: string): Assignment | null {
+  const server = view?.servers.find((each) => each.name === name);
+  return view === null || server === undefined ? null : assignmentFor(view, server);
+}
+
+/** How far everybody is, by the primary's last report. */
+export function positionsIn({ primary }: View): Readonly<Record<string, Lsn>> {
+  const postgres = primary?.lastReport?.postgres;
+  if (primary === null || postgres?.state !== 'primary') return {};
+  const flushed = postgres.standbys.flatMap(({ server, flushedLsn }) =>
+    flushedLsn === null ? [] : [[server, flushedLsn] as const],
+  );
+  return Object.fromEntries([...flushed, [primary.name, postgres.lsn]]);
 }
 
 export function settingsOf(spec: Spec): InstanceSettings {

@@ -89,8 +89,9 @@ function endSaidBy(postgres: NonNullable<ServerView['report']>['postgres']): Lsn
 /** Where the WAL of an old primary ends that was stopped in order, and has said so since. */
 function endOfStopped({ state, primary }: View): Lsn | null {
   const report = primary?.report;
-  if (report?.postgres.state !== 'stopped' || report.obeys?.rollCall !== state.change?.id)
+  if (report?.postgres.state !== 'stopped' || report.obeys?.rollCall !== state.change?.id) {
     return null;
+  }
   const { control } = report.postgres;
   return control?.clusterState === 'shut down' ? control.endLsn : null;
 }

@@ -83,13 +83,17 @@ export function viewOf(situation: Situation, state: ClusterState): View {
   const seen = observation.swarm;
   const swarm = seen !== null && nowMs - seen.seenAtMs <= SWARM_AGE_MAX_MS ? seen : null;
   const servers = record.spec.servers.map((server) => serverView(situation, server, swarm));
+  let desired: DesiredObjects | null | undefined;
   return {
     situation,
     spec: record.spec,
     generation: record.generation,
     state,
     swarm,
-    desired: desiredFor(situation, state, servers),
+    // Most looks at a view ask for something else.
+    get desired() {
+      return (desired ??= desiredFor(situation, state, servers));
+    },
     servers,
     primary: servers.find((server) => server.name === state.primary) ?? null,
     nowMs,

@@ -4,35 +4,32 @@
  */
 import { createHash } from 'node:crypto';
 import { createActor, type Actor } from 'xstate';
-import { assignmentFor } from '../core/assignment';
+import { assignmentIn, positionsIn } from '../core/assignment';
 import { assignedContract } from '../core/contract';
 import { decide, type Decision } from '../core/decide';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
-import { type Observation, type SwarmSeen } from '../core/observation';
+import { type Observation } from '../core/observation';
 import { type Assignment, type HeartbeatAnswer, type Report } from '../core/protocol';
-import { type Lsn } from '../core/lsn';
 import { viewOf, type Situation, type View } from '../core/situation';
 import { type SpecRecord } from '../core/spec';
 import { upgraded, type ClusterState } from '../core/state';
-import { statusOf, type Condition, type Status } from '../core/status';
+import { statusOf, type Status } from '../core/status';
 import { describe, type Step } from '../core/steps';
 import { takenOver } from '../core/transitions';
 import { CLUSTER_LABEL, specRecordName, stateRecordName } from '../core/names';
 import { type Log } from '../adapters/log';
+import { ConditionClock } from './condition-clock';
 import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
 import { GapClock } from './gap-clock';
 import { LeaseBook } from './lease-book';
 import { ReportBook } from './report-book';
 import { StreamClock } from './stream-clock';
+import { Suspicion } from './suspicion';
+import { SwarmView } from './swarm-view';
 import { type Clock, type Store, type StoredRecord, type Swarm } from '../core/ports';
 
-/** Swarm is looked at again after this long, even when it has announced no change. */
-const SWARM_REFRESH_MS = 15_000;
 /** Swarm may not answer for long, during an election: decisions go on with what was seen before. */
 const SWARM_PATIENCE_MS = 1_500;
-/** A primary that has hung up may have died: Swarm, which does not tell, is asked again and again. */
-const SUSPICION_MS = 6_000;
-const SUSPICION_POLL_MS = 100;
 
 export interface ControllerPorts {
   readonly store: Store;
@@ -66,21 +63,18 @@ export class ClusterController implements ClusterLoop {
   readonly #gap: GapClock;
   readonly #leases: LeaseBook;
   readonly #streams = new StreamClock();
+  readonly #swarm: SwarmView;
+  readonly #suspicion: Suspicion;
   readonly #actor: Actor<ReturnType<typeof clusterMachine>>;
   readonly #reports = new ReportBook();
   readonly #waiters = new Set<Waiter>();
   readonly #volumesRemoved = new Set<string>();
-  readonly #conditionsSince = new Map<string, string>();
+  readonly #conditions = new ConditionClock();
   #spec: StoredRecord<SpecRecord> | null = null;
   #state: StoredRecord<ClusterState> | null = null;
   /** The former leader's writes fail from now on: leases may be granted. */
   #isTaken = false;
   #areRecordsStale = true;
-  #swarm: SwarmSeen | null = null;
-  #isSwarmStale = true;
-  #looking: Promise<void> | null = null;
-  #suspectedUntilMs = -Infinity;
-  #suspicion: NodeJS.Timeout | null = null;
   #decision: Decision | null = null;
   #phase: { readonly id: string; readonly sinceMs: number } | null = null;
   #failure: string | null = null;
@@ -97,6 +91,14 @@ export class ClusterController implements ClusterLoop {
     this.#leaderEpoch = reign.epoch;
     this.#areLeasesOver = reign.areLeasesOver;
     this.#leases = new LeaseBook(() => ports.clock.monotonicMs());
+    const { clock, swarm } = ports;
+    this.#swarm = new SwarmView({ cluster, swarm, clock, onLate: () => this.look('reports') });
+    this.#suspicion = new Suspicion({
+      clock,
+      heardAtMs: (server) => this.#reports.all()[server]?.seenAtMs ?? null,
+      isPrimary: (server) => server === this.#state?.value.primary && this.#isTaken,
+      ask: () => this.look('swarm'),
+    });
     this.#leadingSinceMs = ports.clock.monotonicMs();
     this.#gap = new GapClock(() => ports.clock.monotonicMs());
     this.#actor = createActor(clusterMachine(this));
@@ -119,14 +121,14 @@ export class ClusterController implements ClusterLoop {
   stop(): void {
     this.#isTaken = false;
     this.#actor.stop();
-    if (this.#suspicion !== null) clearTimeout(this.#suspicion);
+    this.#suspicion.end();
     for (const waiter of this.#waiters) waiter.resolve();
     this.#waiters.clear();
   }
 
   /** Something may have changed; `what` says which knowledge is not to be trusted any more. */
   look(what: 'reports' | 'swarm' | 'records'): void {
-    if (what === 'swarm') this.#isSwarmStale = true;
+    if (what === 'swarm') this.#swarm.stale();
     if (what === 'records') this.#areRecordsStale = true;
     this.#actor.send({ type: 'LOOK' });
   }
@@ -149,25 +151,25 @@ export class ClusterController implements ClusterLoop {
       this.#gap.reported(report, this.#state?.value ?? null);
       this.#streams.reported(report, nowMs);
     }
-    const assignment = this.#assignment(report.server);
-    if (assignment === null) return null;
-    const leaseMs = outcome === 'repeated' ? null : this.#lease(report, assignment);
+    const view = this.#view();
+    const assignment = assignmentIn(view, report.server);
+    if (view === null || assignment === null) return null;
+    const leaseMs = outcome === 'repeated' ? null : this.#lease(view, report, assignment);
     if (assignment.task.kind === 'stop') this.#gap.toldToStop();
     const isAwaited = outcome === 'same' && this.#state?.value.change != null;
     if (outcome === 'news' || isAwaited) {
       this.#wakeWaiters();
       this.look('reports');
     }
-    return { assignment, leaseMs, positions: this.#positions() };
+    return { assignment, leaseMs, positions: positionsIn(view) };
   }
 
   /**
    * What the primary is granted with this answer, and entered before it is sent. One that is being
    * stopped for a switchover is granted more time; one that was taken for lost is not.
    */
-  #lease({ server, taskId }: Report, { task }: Assignment): number | null {
-    const view = this.#view();
-    if (view === null || server !== view.state.primary) return null;
+  #lease(view: View, { server, taskId }: Report, { task }: Assignment): number | null {
+    if (server !== view.state.primary) return null;
     const isStopping = view.state.change?.phase === 'stopping' && task.kind === 'stop';
     const contract = task.kind === 'primary' || isStopping ? assignedContract(view) : null;
     if (contract === null) return null;
@@ -175,18 +177,6 @@ export class ClusterController implements ClusterLoop {
     if (leaseMs <= 0) return null;
     this.#leases.granted(taskId, leaseMs);
     return leaseMs;
-  }
-
-  /** How far everybody is, by the primary's last report. */
-  #positions(): Readonly<Record<string, Lsn>> {
-    const primary = this.#state?.value.primary ?? '';
-    const report = this.#reports.all()[primary]?.report;
-    if (report?.postgres.state !== 'primary') return {};
-    const { lsn, standbys } = report.postgres;
-    const flushed = standbys.flatMap(({ server, flushedLsn }) =>
-      flushedLsn === null ? [] : [[server, flushedLsn] as const],
-    );
-    return Object.fromEntries([...flushed, [primary, lsn]]);
   }
 
   /** Resolves when the server's assignment is not the one with this digest any more. */
@@ -217,14 +207,16 @@ export class ClusterController implements ClusterLoop {
       specRefusal: refused,
       failure: this.#failure,
     });
-    return { ...status, conditions: status.conditions.map((each) => this.#sinceWhen(each)) };
+    const now = this.#ports.clock.now().toISOString();
+    const conditions = status.conditions.map((each) => this.#conditions.stamp(each, now));
+    return { ...status, conditions };
   }
 
   /** What the CLI needs to decide for itself: reports with their age, and the present phase's. */
   observation(): Observation {
     return {
       reports: this.#reports.all(),
-      swarm: this.#swarm,
+      swarm: this.#swarm.seen,
       phaseSinceMs: this.#phase?.sinceMs ?? null,
       writeGapMs: this.#gap.measuredMs,
       grants: this.#leases.grants,
@@ -239,55 +231,18 @@ export class ClusterController implements ClusterLoop {
 
   async observe(): Promise<Done> {
     if (this.#areRecordsStale) await this.#reload();
-    const age = this.#ports.clock.monotonicMs() - (this.#swarm?.seenAtMs ?? -Infinity);
-    if (this.#isSwarmStale || age > SWARM_REFRESH_MS) await this.#seeSwarm();
     // An announcement of Docker's may have been missed: people write records, too.
-    if (age > SWARM_REFRESH_MS) this.#areRecordsStale = true;
+    if (this.#swarm.isOld) this.#areRecordsStale = true;
+    const silence = await this.#swarm.refresh(this.#isRoleChanging() ? 0 : SWARM_PATIENCE_MS);
+    if (silence !== null) this.#failure = silence;
     return 'done';
   }
 
-  /** Waits for Swarm's answer, but never long: a primary that is lost can be replaced without it. */
-  async #seeSwarm(): Promise<void> {
-    const seen = (this.#looking ??= this.#lookAtSwarm().finally(() => (this.#looking = null)));
-    const patienceMs = this.#isRoleChanging() ? 0 : SWARM_PATIENCE_MS;
-    const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), patienceMs));
-    const outcome = await Promise.race([seen, late]).catch((error: unknown) => {
-      this.#failure = messageOf(error);
-    });
-    if (outcome === 'late') seen.then(() => this.look('reports')).catch(() => undefined);
-  }
-
-  async #lookAtSwarm(): Promise<void> {
-    this.#isSwarmStale = false;
-    try {
-      this.#swarm = await this.#ports.swarm.observe(this.cluster);
-    } catch (error) {
-      this.#isSwarmStale = true;
-      throw error;
-    }
-  }
-
   #suspect(server: string): void {
-    if (server !== this.#state?.value.primary || !this.#isTaken) return;
-    this.#suspectedUntilMs = this.#ports.clock.monotonicMs() + SUSPICION_MS;
-    this.#ports.log.info('the primary has hung up; asking Swarm what became of it', {
-      cluster: this.cluster,
-      server,
-    });
-    this.#investigate(server);
-  }
-
-  /** Until it reports again, its container's end is known, or the lease answers the question. */
-  #investigate(server: string): void {
-    if (this.#suspicion !== null) clearTimeout(this.#suspicion);
-    this.#suspicion = null;
-    const nowMs = this.#ports.clock.monotonicMs();
-    const heardAtMs = this.#reports.all()[server]?.seenAtMs ?? 0;
-    const isBack = heardAtMs > this.#suspectedUntilMs - SUSPICION_MS;
-    const isPrimary = server === this.#state?.value.primary;
-    if (!isPrimary || isBack || nowMs > this.#suspectedUntilMs) return;
-    this.look('swarm');
-    this.#suspicion = setTimeout(() => this.#investigate(server), SUSPICION_POLL_MS);
+    if (server !== this.#state?.value.primary) return;
+    const fields = { cluster: this.cluster, server };
+    this.#ports.log.info('the primary has hung up; asking Swarm what became of it', fields);
+    this.#suspicion.begin(server);
   }
 
   decide(): { readonly hasSteps: boolean } {
@@ -322,7 +277,7 @@ export class ClusterController implements ClusterLoop {
     const fields = { cluster: this.cluster, rule: this.#decision?.rule, kind };
     if (kind === 'stale') {
       this.#areRecordsStale = true;
-      this.#isSwarmStale = true;
+      this.#swarm.stale();
       this.#ports.log.debug('the world has moved; looking again', fields);
     } else {
       this.#failure = messageOf(error);
@@ -343,7 +298,7 @@ export class ClusterController implements ClusterLoop {
         return;
       default:
         await this.#ports.swarm.apply(step);
-        this.#isSwarmStale = true;
+        this.#swarm.stale();
         if (step.kind === 'remove-volumes') this.#volumesRemoved.add(step.server);
     }
   }
@@ -430,31 +385,15 @@ export class ClusterController implements ClusterLoop {
     return situation?.state == null ? null : viewOf(situation, situation.state);
   }
 
-  #assignment(name: string): Assignment | null {
-    const view = this.#view();
-    const server = view?.servers.find((each) => each.name === name);
-    return view === null || server === undefined ? null : assignmentFor(view, server);
-  }
-
   #wakeWaiters(): void {
+    if (this.#waiters.size === 0) return;
+    const view = this.#view();
     for (const waiter of this.#waiters) {
-      const assignment = this.#assignment(waiter.server);
+      const assignment = assignmentIn(view, waiter.server);
       if (assignment === null || digestOf(assignment) === waiter.digest) continue;
       this.#waiters.delete(waiter);
       waiter.resolve();
     }
-  }
-
-  #sinceWhen(condition: Condition): Condition {
-    const key = `${condition.type} ${condition.status} ${condition.reason}`;
-    for (const other of this.#conditionsSince.keys()) {
-      if (other.startsWith(`${condition.type} `) && other !== key) {
-        this.#conditionsSince.delete(other);
-      }
-    }
-    const since = this.#conditionsSince.get(key) ?? this.#ports.clock.now().toISOString();
-    this.#conditionsSince.set(key, since);
-    return { ...condition, since };
   }
 }
 

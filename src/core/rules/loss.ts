@@ -78,22 +78,28 @@ function isSomebodyFree({ servers, state, nowMs }: View): boolean {
  * loses nothing; a failover loses nothing where every commit is guaranteed to be elsewhere.
  */
 function whyUnusable(view: View, { report, asPrimary }: ServerView): string | null {
-  const { state, situation, nowMs, spec } = view;
-  if (report === null || asPrimary !== null || report.obeys?.term !== state.term) return null;
-  if (report.obeys.task !== 'primary' || state.change !== null || state.restart !== null)
+  const { state } = view;
+  if (report === null || asPrimary !== null || state.change !== null || state.restart !== null) {
     return null;
-  const { acceptedAtMs } = situation.observation;
-  const sinceMs = acceptedAtMs ?? situation.observation.leadingSinceMs;
-  const downMs = nowMs - sinceMs - spec.failover.delayMs;
-  const { postgres, problem } = report;
-  if (judgeCandidates(view).fit.length === 0) return null;
-  if (postgres.state === 'starting') {
-    const expectedMs = (postgres.recoveryBytes ?? 0) / RECOVERY_BYTES_PER_MS;
-    const isWorthIt = state.sync.guaranteed !== null && expectedMs > RESTART_WORTH_MS;
-    return isWorthIt && downMs > 0
-      ? `its crash recovery would take about ${Math.round(expectedMs / 1000)} s, and a standby has everything`
-      : null;
   }
-  if (downMs < UNUSABLE_MAX_MS) return null;
+  const isItsTurn = report.obeys?.term === state.term && report.obeys.task === 'primary';
+  if (!isItsTurn || judgeCandidates(view).fit.length === 0) return null;
+  const { postgres, problem } = report;
+  if (postgres.state === 'starting') return whyNotAwaited(view, postgres.recoveryBytes ?? 0);
+  if (downMs(view) < UNUSABLE_MAX_MS) return null;
   return `it cannot run: ${problem?.message ?? `PostgreSQL is ${postgres.state}`}`;
+}
+
+/** How long it has not been usable, beyond what the user wants to be waited. */
+function downMs({ situation, nowMs, spec }: View): number {
+  const { acceptedAtMs, leadingSinceMs } = situation.observation;
+  return nowMs - (acceptedAtMs ?? leadingSinceMs) - spec.failover.delayMs;
+}
+
+/** Why its crash recovery is not waited for. */
+function whyNotAwaited(view: View, recoveryBytes: number): string | null {
+  const expectedMs = recoveryBytes / RECOVERY_BYTES_PER_MS;
+  const isWorthIt = view.state.sync.guaranteed !== null && expectedMs > RESTART_WORTH_MS;
+  if (!isWorthIt || downMs(view) <= 0) return null;
+  return `its crash recovery would take about ${Math.round(expectedMs / 1000)} s, and a standby has everything`;
 }

@@ -37,8 +37,8 @@ type StoppedReport = Extract<PostgresReport, { state: 'stopped' }>;
 /** What the old primary says once it is stopped because this change told it so, and stays so. */
 export function stopAnswer(from: ServerView | null, change: RoleChange): StoppedReport | null {
   const report = from?.report;
-  const isAnswer = report?.obeys?.task === 'stop' && report.obeys.rollCall === change.id;
-  return isAnswer && report?.postgres.state === 'stopped' ? report.postgres : null;
+  if (report?.obeys?.task !== 'stop' || report.obeys.rollCall !== change.id) return null;
+  return report.postgres.state === 'stopped' ? report.postgres : null;
 }
 
 /** The record in which `primary` begins its term. */
