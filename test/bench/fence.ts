@@ -37,6 +37,13 @@ const BUSY = 'while kill -0 $PPID; do :; done';
 const WAYS: Readonly<Record<string, (scene: Scene) => Promise<number>>> = {
   'SIGINT: a fast stop': (scene) => timeOf(scene, 'SIGINT'),
   'SIGQUIT: an immediate stop': (scene) => timeOf(scene, 'SIGQUIT'),
+  'SIGKILL, until it is sent to all': async ({ server }) => {
+    const beganAtMs = performance.now();
+    const gone = killProcessesIn(server.directory);
+    const sentAtMs = performance.now();
+    await gone;
+    return sentAtMs - beganAtMs;
+  },
   'SIGKILL to every process': async ({ server }) => {
     const beganAtMs = performance.now();
     await killProcessesIn(server.directory);

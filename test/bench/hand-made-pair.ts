@@ -48,6 +48,16 @@ export class HandMadePair {
     return this.#agent.ask<CrashTimes>(`crash-${answer}`);
   }
 
+  /** Makes two primaries of them, for those who must notice it. */
+  async split(): Promise<void> {
+    await this.#agent.ask('split');
+  }
+
+  /** The container that both are in. */
+  get container(): string {
+    return this.#agent.container;
+  }
+
   async remove(): Promise<void> {
     await this.#agent.end();
   }
@@ -61,7 +71,7 @@ async function compiledAgent(): Promise<string> {
 /** The other end of `two-postmasters.ts`. */
 class Agent {
   readonly #place: Place;
-  readonly #container = `pgswarm-bench-pair-${process.pid}`;
+  readonly container = `pgswarm-bench-pair-${process.pid}`;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #lines: Interface;
   readonly #answers: AsyncIterator<string>;
@@ -92,18 +102,18 @@ class Agent {
 
   async address(): Promise<string> {
     const format = `{{(index .NetworkSettings.Networks "${this.#place.network}").IPAddress}}`;
-    return docker(this.#place.daemon, ['inspect', '--format', format, this.#container]);
+    return docker(this.#place.daemon, ['inspect', '--format', format, this.container]);
   }
 
   async end(): Promise<void> {
-    await tryDocker(this.#place.daemon, ['rm', '--force', '--volumes', this.#container]);
+    await tryDocker(this.#place.daemon, ['rm', '--force', '--volumes', this.container]);
     this.#child.stdin.end();
     this.#lines.close();
   }
 
   #run(password: string): string[] {
     return [
-      ...['run', '--rm', '--interactive', '--name', this.#container],
+      ...['run', '--rm', '--interactive', '--name', this.container],
       ...['--network', this.#place.network, '--volume', '/var/lib/pgswarm/data'],
       ...['--env', `BENCH_PASSWORD=${password}`, '--entrypoint', 'tini'],
       ...[this.#place.image, '--', 'node', '-e'],

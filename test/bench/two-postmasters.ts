@@ -1,6 +1,6 @@
 /**
  * Runs inside a container: two PostgreSQL servers that stream to each other, as children of this
- * process; a switchover, or a crash, by hand with nothing in its way. Reads one command per line and answers
+ * process; a switchover, a crash or a split brain, by hand with nothing in its way. Reads one command per line and answers
  * each with one line of JSON. It ends with its input, and takes both servers with it.
  *
  * One self-contained file: it is compiled and handed to `node -e`. From the image it takes only
@@ -155,6 +155,15 @@ async function crashAndPromote(): Promise<CrashTimes> {
   return { killMs, readyMs, rejoinMs: clock() };
 }
 
+/** What must never happen: both accept writes. Who follows the primary is sent to the new one. */
+async function split(): Promise<void> {
+  await promote(standby);
+  const old = adminOf(primary);
+  await old.query('alter role app connection limit 1');
+  await old.query(`select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'writer'`);
+}
+
 /** Backends outlive their postmaster, and nothing can be started while they do. */
 async function kill(server: Server): Promise<void> {
   const { child } = server;
@@ -285,6 +294,7 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   switch: switchOver,
   'crash-restart': crashAndRestart,
   'crash-promote': crashAndPromote,
+  split,
 };
 
 async function answer(line: string): Promise<Answer<unknown>> {
