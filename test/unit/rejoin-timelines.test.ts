@@ -118,7 +118,7 @@ describe('what pg_waldump shows', () => {
     `rmgr: ${manager} len (rec/tot):     34/    34, tx:        745, lsn: ${lsn}, ` +
     `prev 0/03000028, desc: ${text}`;
   const read = (...lines: readonly string[]): WalBeyond =>
-    lines.reduce((before, line) => withRecord(before, line, stretch, SEGMENT_BYTES), {
+    lines.reduce<WalBeyond>((before, line) => withRecord(before, line, stretch, SEGMENT_BYTES), {
       ...{ isWhole: true, ends: [], commits: 0, prepared: 0 },
       ...{ firstCommitAt: null, lastCommitAt: null },
     });
