@@ -140,7 +140,10 @@ function flawOfMoment(server: ServerView, { state, nowMs }: View): Flaw | null {
 function flawOfData({ asStandby, report }: ServerView, { state }: View): Flaw | null {
   if (asStandby === null) {
     const doing = report?.busy ?? report?.postgres.state ?? 'unknown';
-    return passing(`it is not running as a standby (it is ${doing})`);
+    const because = `it is not running as a standby (it is ${doing})`;
+    // A former primary starts as a standby only when it has compared itself with the present one.
+    const isFormer = report?.postgres.state === 'stopped' && !report.postgres.standbySignal;
+    return isFormer ? lasting(because) : passing(because);
   }
   if (asStandby.systemIdentifier !== state.systemIdentifier) {
     return lasting(

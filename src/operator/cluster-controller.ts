@@ -90,9 +90,10 @@ export class ClusterController implements ClusterLoop {
     this.#ports = ports;
     this.#leaderEpoch = reign.epoch;
     this.#areLeasesOver = reign.areLeasesOver;
-    this.#leases = new LeaseBook(() => ports.clock.monotonicMs());
+    const lookAgain = (): void => this.look('reports');
+    this.#leases = new LeaseBook(() => ports.clock.monotonicMs(), lookAgain);
     const { clock, swarm } = ports;
-    this.#swarm = new SwarmView({ cluster, swarm, clock, onLate: () => this.look('reports') });
+    this.#swarm = new SwarmView({ cluster, swarm, clock, onLate: lookAgain });
     this.#suspicion = new Suspicion({
       clock,
       heardAtMs: (server) => this.#reports.all()[server]?.seenAtMs ?? null,
@@ -122,6 +123,7 @@ export class ClusterController implements ClusterLoop {
     this.#isTaken = false;
     this.#actor.stop();
     this.#suspicion.end();
+    this.#leases.close();
     for (const waiter of this.#waiters) waiter.resolve();
     this.#waiters.clear();
   }

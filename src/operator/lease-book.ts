@@ -6,10 +6,14 @@ import { type Grant } from '../core/observation';
 
 export class LeaseBook {
   readonly #nowMs: () => number;
+  readonly #onEnd: () => void;
   readonly #endsByTask = new Map<string | null, number>();
+  #timer: NodeJS.Timeout | null = null;
 
-  constructor(nowMs: () => number) {
+  /** `onEnd` is called when the last lease is over: nothing else may happen at that moment. */
+  constructor(nowMs: () => number, onEnd: () => void) {
     this.#nowMs = nowMs;
+    this.#onEnd = onEnd;
   }
 
   /** By holder; of each the last to end. */
@@ -21,6 +25,11 @@ export class LeaseBook {
   begin(unknownForMs: number): void {
     this.#endsByTask.clear();
     this.#endsByTask.set(null, this.#nowMs() + unknownForMs);
+    this.#awaitEnd();
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
   granted(taskId: string | null, leaseMs: number): void {
@@ -30,5 +39,12 @@ export class LeaseBook {
       if (endMs < nowMs) this.#endsByTask.delete(holder);
     }
     this.#endsByTask.set(taskId, endsAtMs);
+    this.#awaitEnd();
+  }
+
+  #awaitEnd(): void {
+    this.close();
+    const leftMs = Math.max(...this.#endsByTask.values()) - this.#nowMs();
+    this.#timer = setTimeout(this.#onEnd, Math.max(0, Math.ceil(leftMs)));
   }
 }

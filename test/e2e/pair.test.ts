@@ -184,7 +184,7 @@ describe('a pair on a real Swarm', function () {
     it('undoes a switchover whose leader is killed while stopping, when the target never catches up', async () => {
       const from = (await deployment.ready(CLUSTER)).primary!;
       const to = from === 'pg1' ? 'pg2' : 'pg1';
-      const SHORT = '  switchover: { timeout: 10s }\n';
+      const SHORT = '  switchover: { timeout: 10s }\n  failover: { mode: manual }\n';
       await declare(from, SHORT);
       await whileWriting(async () => {
         const release = await hold(deployment, to, 'stopping');

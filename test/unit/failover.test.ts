@@ -287,6 +287,29 @@ const CASES: readonly Case[] = [
     rule: 'failover-undo',
   },
   {
+    name: 'the old primary is back, and who should take over waits for it to run',
+    situation: ['pg2', 'pg3'].reduce<Situation>(
+      (now, server) => withReport(now, server, { postgres: stoppedReport('shut down') }),
+      returned(answered, '0/3000000'),
+    ),
+    rule: 'failover-undo',
+  },
+  {
+    name: 'the old primary is back, and who should take over never gets ready',
+    situation: ['pg2', 'pg3'].reduce<Situation>(
+      (now, server) =>
+        withReport(now, server, { postgres: { state: 'starting', recoveryBytes: null } }),
+      {
+        ...returned(electing, '0/3000000'),
+        observation: {
+          ...returned(electing, '0/3000000').observation,
+          phaseSinceMs: NOW_MS - 7000,
+        },
+      },
+    ),
+    rule: 'failover-undo',
+  },
+  {
     name: 'all are too far behind what the primary had written',
     situation: withState(answered, {
       change: { ...answered.state!.change!, knownLsn: '0/9000000' },

@@ -52,14 +52,16 @@ function returned({ from, change }: Election): Lsn | null {
 }
 
 /** Nobody is fit, or the old primary has what nobody else has. */
-function shouldGoOn(found: Election): boolean {
+function shouldGoOn(found: Election, { spec }: View): boolean {
   const end = returned(found);
   if (end === null) return false;
   const best = found.judgement.fit[0];
   if (best !== undefined) {
     return !found.change.reason.startsWith(CANNOT_RUN) && compareLsn(best.receivedLsn, end) < 0;
   }
-  return !found.judgement.rejected.some(({ isPassing }) => isPassing);
+  // What should pass may not: a server that waits for this one to run again, for example.
+  const isAwaited = found.judgement.rejected.some(({ isPassing }) => isPassing);
+  return !isAwaited || found.phaseAgeMs > spec.failover.ttlMs + STRAGGLERS_MS;
 }
 
 const CANNOT_RUN = 'it cannot run';
@@ -105,7 +107,7 @@ export const failoverRules: readonly Rule[] = [
       'The old primary could still write when the servers were asked how far they are, and cannot now: they are asked again.',
     when: (view) => {
       const found = election(view);
-      if (found === null || found.change.harmless !== null || shouldGoOn(found)) return null;
+      if (found === null || found.change.harmless !== null || shouldGoOn(found, view)) return null;
       const harmless = whyHarmless(view, found);
       return harmless === null ? null : { ...found, harmless };
     },
@@ -124,7 +126,7 @@ export const failoverRules: readonly Rule[] = [
       'The old primary cannot write any more, and a server is fit to take over: a new term begins.',
     when: (view) => {
       const found = election(view);
-      const candidate = found === null || shouldGoOn(found) ? null : elected(found);
+      const candidate = found === null || shouldGoOn(found, view) ? null : elected(found);
       return found === null || candidate === null ? null : { ...found, candidate };
     },
     because: ({ candidate, change }) =>
@@ -145,7 +147,7 @@ export const failoverRules: readonly Rule[] = [
     about: 'The old primary is back, and nobody has as much data: it goes on.',
     when: (view) => {
       const found = election(view);
-      return found !== null && shouldGoOn(found) ? found : null;
+      return found !== null && shouldGoOn(found, view) ? found : null;
     },
     because: ({ change }) => `${change.from} is back, and goes on as primary`,
     steps: ({ change, judgement }, view) =>
