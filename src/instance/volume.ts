@@ -161,7 +161,6 @@ async function swapIn(volume: string): Promise<void> {
   const names = await readdir(volume);
   if (names.includes(DATA)) {
     // With an old copy there the present one is itself a re-clone that never streamed.
-    if (names.includes(OLD)) await remove(volume, UNFINISHED);
     await renameDurably(volume, DATA, names.includes(OLD) ? UNFINISHED : OLD);
   }
   await unmarkRewinding(volume);

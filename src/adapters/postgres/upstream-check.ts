@@ -109,7 +109,8 @@ function forReplication(upstream: Upstream, password: string): ClientConfig {
 
 function inDatabase(upstream: Upstream, password: string): ClientConfig {
   const to = connectionTo(upstream, password, UPSTREAM_APPLICATION_NAME);
-  return { ...to, database: 'postgres', query_timeout: SLOW_TIMEOUT_MS };
+  const options = '-c search_path=pg_catalog';
+  return { ...to, database: 'postgres', options, query_timeout: SLOW_TIMEOUT_MS };
 }
 
 function connectionTo(upstream: Upstream, password: string, applicationName: string): ClientConfig {
