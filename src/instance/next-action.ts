@@ -109,7 +109,7 @@ export function isSuperseded(action: Action, task: Task): boolean {
       return true;
     case 'compare':
     case 'reclone':
-      return task.kind !== 'standby' || task.upstream.server !== action.upstream.server;
+      return !follows(task, action.upstream);
     case 'settle':
       return task.kind !== 'standby';
     case 'checkpoint':
@@ -120,6 +120,9 @@ export function isSuperseded(action: Action, task: Task): boolean {
       return false;
   }
 }
+
+const follows = (task: Task, { server }: Upstream): boolean =>
+  task.kind === 'standby' && task.upstream.server === server;
 
 function obstacle({ task, volume, marks }: LocalFacts): Problem | null {
   if (task === null || task.kind === 'wait' || task.kind === 'stop') return null;

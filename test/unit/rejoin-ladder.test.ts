@@ -59,12 +59,6 @@ const rows: readonly {
       'a rewind would not change that',
   },
   {
-    name: 'nothing in common: cloned again',
-    facts: { standing: { kind: 'unrelated' } },
-    rung: 'reclone',
-    because: 'this server has no timeline in common with pg2; there is no point to rewind to',
-  },
-  {
     name: 'nothing of its own, but it could not follow: cloned again',
     facts: { failed: { start: 'not in this history' } },
     rung: 'reclone',
@@ -86,10 +80,7 @@ describe('the rejoin ladder', () => {
   }
 
   it('never starts what has WAL of its own or was rewound by half, whatever has failed', () => {
-    const standings: readonly Standing[] = [
-      ...[DIVERGED, OUTRUN],
-      ...[{ kind: 'aligned' } as const, { kind: 'unrelated' } as const],
-    ];
+    const standings: readonly Standing[] = [DIVERGED, OUTRUN, { kind: 'aligned' }];
     const failures: readonly Rejoin['failed'][] = [
       ...[{}, { start: 's' }, { rewind: 'r' }, { start: 's', rewind: 'r' }],
     ];

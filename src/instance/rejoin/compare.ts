@@ -64,7 +64,7 @@ export async function standingTo(
   const own = await readOwnWal(performer);
   const seen = isStopped ? before : await look();
   const fork = forkOf(own, seen);
-  if (fork === 'unrelated') return { kind: 'unrelated' };
+  if (fork === 'unrelated') throw unrelated(upstream);
   if (fork === 'endless') refuseAhead(own, seen, upstream);
   else if (await goesBeyond(performer, own, fork, signal)) {
     return { kind: 'diverged', fork };
@@ -126,6 +126,15 @@ function refuseAhead({ control }: OwnWal, { lsn }: UpstreamSeen, { server }: Ups
     `the same timeline: ${server} has lost WAL. Decide which of the two is right; to give up this ` +
     'one, empty its volume and let it be cloned again: pgswarm reclone';
   throw new OperatingError('refused', 'AheadOfUpstream', message);
+}
+
+/** A history file that is missing looks the same: no reason to give up what may be the last copy. */
+function unrelated({ server }: Upstream): OperatingError {
+  const message =
+    `no timeline of this server is one of ${server}'s: where they parted is not known. Compare the ` +
+    '*.history files in pg_wal of both; to give up this copy, empty its volume and let it be ' +
+    'cloned again: pgswarm reclone';
+  return new OperatingError('refused', 'NoCommonTimeline', message);
 }
 
 async function lookAt(upstream: Upstream, password: string): Promise<UpstreamSeen> {

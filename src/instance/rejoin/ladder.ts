@@ -15,9 +15,7 @@ export type Standing =
   /** It has WAL beyond the last position that both have. */
   | { readonly kind: 'diverged'; readonly fork: Fork }
   /** It needs WAL that the upstream does not have any more. */
-  | { readonly kind: 'outrun'; readonly segment: string }
-  /** Same system identifier, but not a single timeline in common. */
-  | { readonly kind: 'unrelated' };
+  | { readonly kind: 'outrun'; readonly segment: string };
 
 /** What is known of the way back to one upstream. */
 export interface Rejoin {
@@ -103,14 +101,11 @@ function againstStart({ upstream, isHalfRewound, standing }: LadderFacts): strin
     }
     case 'outrun':
       return `${upstream} does not have the WAL segment ${standing.segment} any more`;
-    case 'unrelated':
-      return `this server has no timeline in common with ${upstream}`;
   }
 }
 
 function againstRewind({ isHalfRewound, standing }: LadderFacts): string | null {
   if (isHalfRewound) return 'it cannot be rewound again either';
-  if (standing.kind === 'unrelated') return 'there is no point to rewind to';
   return standing.kind === 'diverged' ? null : 'a rewind would not change that';
 }
 
