@@ -228,7 +228,9 @@ async function standingTo(
   if (postgres.report.state !== 'stopped') await postgres.stop(STOP_LIMITS);
   const { end } = primaryOn(performer, upstream);
   const fork = forkOf(lineageOf(model.end), lineageOf(end));
-  if (fork === 'unrelated') return { kind: 'unrelated' };
+  if (fork === 'unrelated') {
+    throw new OperatingError('refused', 'NoCommonTimeline', `nothing of ${upstream.server}'s`);
+  }
   if (fork === 'endless') {
     if (model.end.lsn <= end.lsn) return { kind: 'aligned' };
     throw new OperatingError('refused', 'AheadOfUpstream', `${upstream.server} has lost WAL`);
