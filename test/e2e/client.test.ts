@@ -22,7 +22,7 @@ describe('the client of the fault matrix', function () {
   after(() => pair.remove());
 
   it('sees two writers, and what is lost by them', async () => {
-    const stubborn = { daemon, image: productImage, beside: () => pair.container };
+    const stubborn = { daemon, image: productImage, beside: pair.container };
     const client = new WritingClient({ uri: pair.uri, table: 'split', stubborn });
     try {
       await client.start();

@@ -18,6 +18,8 @@ export interface Actor extends Place {
 export interface Scene {
   readonly cluster: MatrixCluster;
   readonly lab: Lab;
+  /** That ends when another server becomes primary. */
+  readonly term: number;
   readonly primary: Actor;
   readonly standbys: readonly Actor[];
   /** Nodes of the lab other than the primary's. */
@@ -37,6 +39,7 @@ export async function look(cluster: MatrixCluster, status: Status): Promise<Scen
   return {
     cluster,
     lab,
+    term: status.term,
     primary,
     standbys: actors.filter((actor) => actor !== primary),
     otherNodes: lab.nodes().filter((node) => node !== primary.node),

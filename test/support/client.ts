@@ -2,11 +2,10 @@
  * The client of the fault matrix: several writers that follow the primary, and one that stays with
  * the server that was primary in the beginning. It keeps the whole history and judges it.
  */
-import { type Docker } from '../lab/docker';
 import { gapOfAll, merged, twoWriters, type TwoWriters } from './history';
 import { parseLibpqUri } from './libpq-uri';
 import { raceForSession, serverOf } from './race';
-import { StubbornClient } from './stubborn-client';
+import { StubbornClient, type StubbornOptions } from './stubborn-client';
 import { Writer } from './writer';
 import { countOf, type Attempt, type Gap } from './writes';
 
@@ -15,13 +14,8 @@ export interface ClientOptions {
   readonly uri: string;
   readonly table: string;
   readonly writers?: number;
-  /** For the stubborn one: see there. Null: without it. */
-  readonly stubborn: {
-    readonly daemon: Docker;
-    readonly image: string;
-    /** Container of the node on which the primary is, as `host:port` says. */
-    readonly beside: (server: string) => string;
-  } | null;
+  /** Of the stubborn one: see there. Null: without it. */
+  readonly stubborn: Pick<StubbornOptions, 'daemon' | 'image' | 'beside'> | null;
 }
 
 /** What became of all writes. */
@@ -143,11 +137,8 @@ export class WritingClient {
     const { server } = this;
     if (stubborn === null || server === null) return null;
     const uri = parseLibpqUri(this.#options.uri);
-    const { daemon, image, beside } = stubborn;
     const hosts = uri.hosts.filter((host) => serverOf(host) === server);
-    return StubbornClient.start({
-      ...{ daemon, image, beside: beside(server), table, uri: { ...uri, hosts } },
-    });
+    return StubbornClient.start({ ...stubborn, table, uri: { ...uri, hosts } });
   }
 }
 
