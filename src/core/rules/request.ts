@@ -24,6 +24,10 @@ export function switchoverObstacle(view: View, target: ServerView): Obstacle | n
     const because = `the primary ${primary.name} does not answer or does not accept writes; changing the primary now could lose what only it has`;
     return { reason: 'PrimaryUnknown', because };
   }
+  if (state.fenced.includes(target.name)) {
+    const because = `${target.name} is kept stopped by \`pgswarm fence\``;
+    return { reason: 'TargetFenced', because };
+  }
   if (target.report === null) {
     return { reason: 'TargetUnknown', because: `${target.name} does not answer` };
   }
@@ -48,9 +52,6 @@ export function switchoverObstacle(view: View, target: ServerView): Obstacle | n
 
 /** What the target itself would not do now. */
 function momentaryObstacle({ state }: View, { name, report }: ServerView): Obstacle | null {
-  if (state.fenced.includes(name)) {
-    return { reason: 'TargetFenced', because: `${name} is kept stopped by \`pgswarm fence\`` };
-  }
   if (report?.isLeaving === true) {
     return { reason: 'TargetLeaving', because: `the container of ${name} is being stopped` };
   }

@@ -1,0 +1,149 @@
+/**
+ * What people do to a running cluster of three, under a client that writes: grow and shrink it,
+ * change its synchronous set, pause, fence and restart it, empty a node. Nothing that was
+ * acknowledged is lost, and each is undone as the program says.
+ */
+import { expect } from 'chai';
+import { Writer } from '../support/writer';
+import { Deployment } from './deployment';
+
+const CLUSTER = 'upkeep';
+
+interface Shape {
+  readonly servers?: readonly string[];
+  readonly primary?: string;
+  readonly more?: string;
+}
+
+const THREE = ['pg1', 'pg2', 'pg3'];
+const REQUIRED = '  replication: { synchronous: { number: 1, durability: required } }\n';
+
+const spec = ({ servers = THREE, primary = 'pg1', more = REQUIRED }: Shape = {}): string => `
+apiVersion: pgswarm.dev/v1
+kind: PostgresCluster
+metadata: { name: ${CLUSTER} }
+spec:
+  postgres: { version: 17 }
+  network: { subnet: 10.0.220.0/24 }
+${more}  primary: ${primary}
+  servers:
+${servers.map((name) => `    - { name: ${name}, node: { hostname: n${name.slice(2)} }, port: 5450 }`).join('\n')}
+`;
+
+describe('maintenance of three servers', function () {
+  this.timeout(300_000);
+  let deployment: Deployment;
+  let writer: Writer;
+
+  const apply = async (shape: Shape = {}): Promise<void> => {
+    const file = deployment.file('upkeep.yaml', spec(shape));
+    await deployment.mustPgswarm('apply', '-f', file, '--wait=120');
+  };
+  const must = async (...args: readonly string[]): Promise<string> =>
+    deployment.mustPgswarm(...args);
+  const postmaster = async (server: string): Promise<string> =>
+    deployment.asSuperuser(CLUSTER, server, 'select pg_postmaster_start_time()');
+  const slots = async (server: string): Promise<string[]> =>
+    (
+      await deployment.asSuperuser(
+        CLUSTER,
+        server,
+        'select slot_name from pg_replication_slots order by 1',
+      )
+    ).split('\n');
+
+  before(async function () {
+    this.timeout(900_000);
+    deployment = await Deployment.open();
+    await apply({ servers: ['pg1', 'pg2'] });
+    const uri = (await must('connect', CLUSTER, '--with-password')).trim();
+    writer = new Writer(uri);
+    await writer.start();
+  });
+
+  after(async () => {
+    await writer.stop();
+    await must('delete', CLUSTER, '--volumes', '--yes');
+  });
+
+  afterEach(async () => {
+    await writer.waitForWrites(writer.acknowledged + 20, 120_000);
+  });
+
+  it('takes a third server in: cloned, a peer, counted for commits, with its slot everywhere', async () => {
+    await apply();
+    await deployment.until(CLUSTER, 'three in the guarantee', ({ synchronous }) =>
+      JSON.stringify(synchronous).includes('pg3'),
+    );
+    expect(await slots('pg1')).to.deep.equal(['pgswarm_pg2', 'pgswarm_pg3']);
+    expect(await slots('pg2')).to.include('pgswarm_pg3');
+  });
+
+  it('keeps a fenced server stopped until it is unfenced', async () => {
+    await must('fence', CLUSTER, 'pg3');
+    await deployment.until(CLUSTER, 'pg3 stopped', ({ servers }) =>
+      servers.some(({ name, state }) => name === 'pg3' && state.startsWith('stopped')),
+    );
+    const { because } = (await deployment.status(CLUSTER))!.servers[2]!;
+    expect(because).to.match(/fence/);
+    await must('unfence', CLUSTER, 'pg3');
+    await deployment.ready(CLUSTER, 'pg1');
+  });
+
+  it('does nothing while it is paused, not even when the spec changes', async () => {
+    await must('pause', CLUSTER);
+    const file = deployment.file('upkeep.yaml', spec({ primary: 'pg2' }));
+    await must('apply', '-f', file);
+    await deployment.until(CLUSTER, 'a pause that says what it keeps from', ({ decision }) =>
+      /otherwise: pg2 is to be primary/.test(decision.because),
+    );
+    await must('resume', CLUSTER);
+    await deployment.ready(CLUSTER, 'pg2');
+    await apply({ primary: 'pg1' });
+  });
+
+  it('restarts every server, the primary last', async () => {
+    const before = await Promise.all(THREE.map(postmaster));
+    await must('restart', CLUSTER);
+    await deployment.ready(CLUSTER, 'pg1');
+    const after = await Promise.all(THREE.map(postmaster));
+    after.forEach((time, index) => expect(time).to.not.equal(before[index]));
+    const times = after.map((time) => Date.parse(time));
+    expect(Math.max(...times)).to.equal(times[0]);
+  });
+
+  it('moves the primary away from a node that is emptied, and does not fight over it', async () => {
+    await deployment.docker(['node', 'update', '--availability', 'drain', 'n1']);
+    const { primary, lastChange, conditions } = await deployment.until(
+      CLUSTER,
+      'another primary',
+      ({ primary: now, phase }) => now !== 'pg1' && phase === 'Degraded',
+    );
+    expect(lastChange).to.include({ kind: 'switchover', from: 'pg1', lostBytes: 0 });
+    expect(conditions.map(({ reason }) => reason)).to.include('PrimaryDiverged');
+    await deployment.docker(['node', 'update', '--availability', 'active', 'n1']);
+    await deployment.until(CLUSTER, 'pg1 streaming again', ({ servers }) =>
+      servers.some(({ name, state }) => name === 'pg1' && state === 'streaming'),
+    );
+    expect((await deployment.status(CLUSTER))!.primary).to.equal(primary);
+    await must('promote', CLUSTER, 'pg1');
+    await deployment.ready(CLUSTER, 'pg1');
+  });
+
+  it('lets a server go: out of the peers and the guarantee first, then its service and slot', async () => {
+    await apply({ servers: ['pg1', 'pg2'] });
+    expect(
+      await deployment.docker(['service', 'ls', '-q', '--filter', `name=pgswarm-${CLUSTER}-pg3`]),
+    ).to.equal('');
+    const { stdout } = await deployment.lab.exec('n3', ['docker', 'volume', 'ls', '-q']);
+    expect(stdout).to.include(`pgswarm.${CLUSTER}.pg3.data`);
+    await deployment.until(CLUSTER, 'its slot gone', () => true);
+    expect(await slots('pg1')).to.deep.equal(['pgswarm_pg2']);
+  });
+
+  it('has lost nothing that was acknowledged', async () => {
+    await writer.stop();
+    expect(await writer.missingOnPrimary()).to.deep.equal([]);
+    await writer.start();
+  });
+});
