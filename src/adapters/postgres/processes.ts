@@ -19,11 +19,15 @@ const NO_TERMINAL = '0';
 /** Process ids of all processes that belong to the PostgreSQL in this data directory. */
 export function processesIn(dataDirectory: string): readonly number[] {
   const path = realPath(dataDirectory);
-  if (path === null) return [];
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && worksIn(pid, path));
+  return path === null ? [] : [...workersIn(path)];
+}
+
+/** One by one: who is killed at once does not compete with the search for the others. */
+function* workersIn(path: string): Generator<number> {
+  for (const name of readdirSync('/proc')) {
+    const pid = /^\d+$/.test(name) ? Number(name) : process.pid;
+    if (pid !== process.pid && worksIn(pid, path)) yield pid;
+  }
 }
 
 /**
@@ -32,20 +36,23 @@ export function processesIn(dataDirectory: string): readonly number[] {
  * is over when this function has handed back its promise.
  */
 export async function killProcessesIn(dataDirectory: string): Promise<void> {
-  killPostmaster(dataDirectory);
+  const path = realPath(dataDirectory);
+  if (path === null) return;
+  killPostmaster(path);
   // Without a bound: while one is left it may acknowledge, and nothing else must be believed.
   for (let roundMs = ROUND_MS; ; roundMs = Math.min(roundMs * ROUND_GROWTH, ROUND_MAX_MS)) {
-    const pids = processesIn(dataDirectory);
-    if (pids.length === 0) return;
-    pids.forEach(kill);
+    let found = 0;
+    for (const pid of workersIn(path)) {
+      kill(pid);
+      found += 1;
+    }
+    if (found === 0) return;
     await sleep(roundMs);
   }
 }
 
 /** The number in its lock file may be that of any other process by now. */
-function killPostmaster(dataDirectory: string): void {
-  const path = realPath(dataDirectory);
-  if (path === null) return;
+function killPostmaster(path: string): void {
   const pid = Number.parseInt(textOf(join(path, 'postmaster.pid')) ?? '', 10);
   if (pid > 0 && pid !== process.pid && worksIn(pid, path)) kill(pid);
 }
