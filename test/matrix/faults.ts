@@ -162,18 +162,10 @@ export const stopReplication: Fault = async ({ lab, standbys }) => {
 // ── disks ────────────────────────────────────────────────────────────────────────────────────
 
 /** Not a byte is left on the primary's data volume, which has a file system of its own. */
-export const fillVolume: Fault = async ({ lab, primary: { node } }) => {
-  const fill = `cat /dev/zero > ${smallVolume}/filler 2>/dev/null; test -s ${smallVolume}/filler`;
-  await inNode(lab, node, fill);
-  return () => inNode(lab, node, `rm ${smallVolume}/filler`);
-};
+export const fillVolume: Fault = ({ lab, primary: { node } }) => fill(lab, node, smallVolume);
 
 /** Not a byte is left on the primary's archive volume. */
-export const fillArchive: Fault = async ({ lab, primary: { node } }) => {
-  const fill = `cat /dev/zero > ${smallArchive}/filler 2>/dev/null; test -s ${smallArchive}/filler`;
-  await inNode(lab, node, fill);
-  return () => inNode(lab, node, `rm ${smallArchive}/filler`);
-};
+export const fillArchive: Fault = ({ lab, primary: { node } }) => fill(lab, node, smallArchive);
 
 /** The primary's container may write only now and then. */
 export const slowDisk: Fault = async ({ lab, primary: { node, managerPid } }) => {
@@ -201,6 +193,13 @@ export async function inNode(lab: Lab, node: string, script: string): Promise<vo
 
 const signal = (lab: Lab, node: string, name: string, pid: number): Promise<void> =>
   inNode(lab, node, `kill -${name} ${pid}`);
+
+/** Writes until there is no room, which is how it ends. */
+async function fill(lab: Lab, node: string, folder: string): Promise<Heal> {
+  const filler = `${folder}/filler`;
+  await inNode(lab, node, `cat /dev/zero > ${filler} 2> /dev/null || test -s ${filler}`);
+  return () => inNode(lab, node, `rm ${filler}`);
+}
 
 async function cutAll(
   lab: Lab,
