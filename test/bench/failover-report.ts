@@ -30,8 +30,9 @@ Written by the benchmark itself: ${circumstances}.
 
 Four clients write on without pause and follow the primary, each a row in a transaction of its own;
 one more stays with the old primary. The _gap_ is the longest time in which none of the four got a
-write through. _Back_ is the time from the end of the fault until every declared server streams
-again, the old primary included, without anybody's help. _Lost_ are acknowledged writes that the new
+write through. _Back_ is the time until every declared server streams again, the old primary
+included, without anybody's help: from the moment in which the node is switched on, thawed or plugged
+in, or from the fault itself where there is nothing to repair. _Lost_ are acknowledged writes that the new
 primary does not have. _Two writers_ is the time in which the old primary acknowledged writes after
 the new one had. The limit is plain PostgreSQL under the same clients, with somebody who knows of the
 crash at once. Times are in seconds.

@@ -21,7 +21,7 @@ export interface Cell {
   readonly leaders?: Leaders;
   /** What the cluster must be like; a cell is left out where it does not fit. */
   readonly needs?: Partial<Shape>;
-  /** Redundancy is back so soon after the fault's end. */
+  /** Redundancy is back so soon: see `Result.backMs`. */
   readonly backTargetMs?: number;
   /**
    * A frozen backend may acknowledge when it is thawed, before anybody can kill it: for so long,

@@ -80,7 +80,8 @@ export function timesOf(
 ): Pick<Result, 'gapMs' | 'healingGapMs' | 'backMs'> {
   const { broken = 0, injected = broken, end = client.now(), healing = end } = at;
   const isTold = hasHealing && client.hasWritten(injected, healing);
-  const fixed = hasHealing ? at.healed : broken;
+  // A node that is switched on is part of the way back; what was killed is dead at once.
+  const fixed = hasHealing ? at.healing : broken;
   return {
     gapMs: client.longestGap(broken, isTold ? healing : end).durationMs,
     healingGapMs: isTold ? client.longestGap(healing, end).durationMs : null,

@@ -14,7 +14,10 @@ export interface Result {
   readonly gapMs: number;
   /** The same, from then on; null where nothing had to be ended. */
   readonly healingGapMs: number | null;
-  /** From the fault's end until every standby streamed; null when that was not waited out. */
+  /**
+   * From the beginning of the repair (power on, cable in), or from the fault where nothing has to be
+   * repaired, until every standby streamed; null when it never was.
+   */
   readonly backMs: number | null;
   readonly judgement: Judgement;
   /** Transactions that the loss ledger names; null without an entry. */
