@@ -177,7 +177,8 @@ export const FAULTS: readonly Fault[] = [
     };
   }),
   fault('slow disk of a standby', 2, (world, random) => {
-    const temper = nodeOfServer(world, random).postgres?.temper;
+    const standbys = world.nodes.filter(({ postgres }) => postgres?.role === 'standby');
+    const temper = standbys.length === 0 ? undefined : random.pick(standbys).postgres?.temper;
     if (temper === undefined) return NOTHING;
     temper.flushMs = random.between(50, 2_000);
     return () => {

@@ -10,8 +10,7 @@ async function firstViolation(mutant: Mutant): Promise<Violation | null> {
   const restore = mutant.install();
   try {
     for (let seed = 1; seed <= mutant.seedsMax; seed += 1) {
-      const { servers, faults, invariant } = mutant;
-      const { violation } = await runSeed(seed, { servers, faults, invariant, trace: null });
+      const { violation } = await runSeed(seed, { ...mutant, trace: null });
       if (violation !== null) return violation;
     }
     return null;

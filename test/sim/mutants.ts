@@ -3,16 +3,20 @@
  * or a method of it. The judge of the invariant must catch it.
  */
 import * as leadershipModule from '../../src/core/leadership';
+import { type LeadershipMove } from '../../src/core/leadership';
 import * as promiseModule from '../../src/core/promise';
 import * as situationModule from '../../src/core/situation';
 import * as syncModule from '../../src/core/sync';
 import * as transitionsModule from '../../src/core/transitions';
 import { type Rule } from '../../src/core/rules/rule';
 import { RULES } from '../../src/core/decide';
-import { type View } from '../../src/core/situation';
+import { type SynchronousSpec } from '../../src/core/spec';
+import { type ServerView, type View } from '../../src/core/situation';
 import { Leadership } from '../../src/operator/leadership';
 import { Tenure } from '../../src/instance/tenure';
 import { SimGuard } from './world/guard';
+import * as walModule from './world/wal';
+import { type Branch, type Position } from './world/wal';
 
 export interface Mutant {
   /** The rule that it breaks. */
@@ -22,11 +26,14 @@ export interface Mutant {
   /** What has to go wrong for the rule to matter. */
   readonly faults: readonly string[];
   readonly servers: 2 | 3 | null;
+  readonly synchronous?: SynchronousSpec | null;
   /** It is caught within so many seeds. */
   readonly seedsMax: number;
   /** Returns what makes it right again. */
-  readonly install: () => () => void;
+  readonly install: () => Undo;
 }
+
+type Undo = () => void;
 
 /** Puts `members` into a module or a prototype, until the returned function is called. */
 function replaced(target: object, members: Readonly<Record<string, unknown>>): () => void {
@@ -57,6 +64,8 @@ const seenAs = (change: (view: View) => View): (() => void) => {
   });
 };
 
+const ANY_1: SynchronousSpec = { mode: 'any', number: 1, durability: 'required' };
+
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the instance ignores its deadline',
@@ -84,7 +93,7 @@ export const MUTANTS: readonly Mutant[] = [
     faults: ['leading operator cut off from Raft', 'server cut off from the others'],
     servers: 2,
     seedsMax: 60,
-    install: () => {
+    install: (): Undo => {
       const leftMs = Object.getOwnPropertyDescriptor(Leadership.prototype, 'leftMs')
         ?.value as () => number;
       return replaced(Leadership.prototype, {
@@ -100,10 +109,12 @@ export const MUTANTS: readonly Mutant[] = [
     faults: ['leading operator told to end', 'server cut off from the operators'],
     servers: null,
     seedsMax: 100,
-    install: () => {
+    install: (): Undo => {
       const { decideLeadership } = leadershipModule;
       return replaced(leadershipModule, {
-        decideLeadership: (...[view, timing]: Parameters<typeof decideLeadership>) => {
+        decideLeadership: (
+          ...[view, timing]: Parameters<typeof decideLeadership>
+        ): LeadershipMove => {
           const move = decideLeadership(view, timing);
           return move.kind === 'takeOver' ? { ...move, areLeasesOver: true } : move;
         },
@@ -124,7 +135,7 @@ export const MUTANTS: readonly Mutant[] = [
     faults: ['node killed'],
     servers: null,
     seedsMax: 20,
-    install: () => {
+    install: (): Undo => {
       const { nameNewPrimary } = transitionsModule;
       return replaced(transitionsModule, {
         nameNewPrimary: (...given: Parameters<typeof nameNewPrimary>) => ({
@@ -139,6 +150,7 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 'S3',
     faults: ['primary killed while a standby stands still', 'slow disk of a standby'],
     servers: 3,
+    synchronous: ANY_1,
     seedsMax: 100,
     install: () =>
       replaced(syncModule, { failoverQuorum: () => ({ isEnough: true, missing: '' }) }),
@@ -149,7 +161,7 @@ export const MUTANTS: readonly Mutant[] = [
     faults: ['node killed', 'replication cut', 'slow disk of a standby'],
     servers: null,
     seedsMax: 300,
-    install: () => {
+    install: (): Undo => {
       const { syncOfTerm } = syncModule;
       return replaced(syncModule, {
         syncOfTerm: (wanted: Parameters<typeof syncOfTerm>[0]) => ({
@@ -164,17 +176,24 @@ export const MUTANTS: readonly Mutant[] = [
     invariant: 'S4',
     faults: ['primary killed while a standby stands still', 'slow disk of a standby'],
     servers: 3,
+    synchronous: ANY_1,
     seedsMax: 100,
     install: () =>
       replaced(syncModule, { failoverQuorum: () => ({ isEnough: true, missing: '' }) }),
   },
   {
-    name: 'a server on an older timeline is good enough',
+    name: 'a promotion begins no timeline of its own',
     invariant: 'S5',
-    faults: ['node killed', 'node cut off from all'],
-    servers: 3,
-    seedsMax: 300,
-    install: () => seenAs((view) => ({ ...view, state: { ...view.state, timeline: 0 } })),
+    faults: ['container killed', 'node killed', 'slow disk of a standby'],
+    servers: 2,
+    synchronous: null,
+    seedsMax: 100,
+    install: (): Undo => {
+      const { branchAt } = walModule;
+      return replaced(walModule, {
+        branchAt: (fork: Position): Branch => ({ ...branchAt(fork), timeline: 1 }),
+      });
+    },
   },
   {
     name: 'a pause is ignored',
@@ -202,7 +221,7 @@ export const MUTANTS: readonly Mutant[] = [
     faults: ['node killed', 'switchover asked for'],
     servers: null,
     seedsMax: 20,
-    install: () => {
+    install: (): Undo => {
       const rules = RULES as Rule[];
       const at = rules.findIndex(({ id }) => id === 'promotion-finish');
       const taken = rules.splice(at, 1);
@@ -211,7 +230,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
 ];
 
-function answered(server: View['servers'][number], { state }: View): View['servers'][number] {
+function answered(server: ServerView, { state }: View): ServerView {
   const { report } = server;
   if (report?.obeys == null) return server;
   const obeys = { ...report.obeys, rollCall: state.change?.id ?? null };

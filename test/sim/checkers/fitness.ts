@@ -3,7 +3,7 @@
  * of a primary whose history is another one.
  */
 import { type Happening } from '../world/journal';
-import { contains, lsnText, type Branch, type Position } from '../world/wal';
+import { contains, positionText, type Branch, type Position } from '../world/wal';
 import { type Checker, type Truth } from './checker';
 
 export class Fitness implements Checker {
@@ -27,7 +27,7 @@ export class Fitness implements Checker {
         return this.#promoted(happening.server, happening.from);
       case 'corrupted': {
         const { server, had, got } = happening;
-        return `${server}, at ${inWords(had)} of its own, streams ${inWords(got)} of another history`;
+        return `${server}, at ${positionText(had)} of its own, streams ${positionText(got)} of another history`;
       }
       case 'decided':
         return positionUnknown(happening);
@@ -49,12 +49,9 @@ export class Fitness implements Checker {
     const isPart = this.#branch === null || contains({ branch: this.#branch, lsn: Infinity }, from);
     return isPart
       ? null
-      : `${server} is promoted at ${lsnText(from.lsn)} on a timeline ${from.branch.timeline} that the primary never had`;
+      : `${server} is promoted at ${positionText(from)}, which the primary never had`;
   }
 }
-
-const inWords = ({ branch, lsn }: Position): string =>
-  `${lsnText(lsn)} on timeline ${String(branch.timeline)}`;
 
 /** Whoever is named has said how far it is. */
 function positionUnknown({

@@ -1,6 +1,6 @@
 /** S4: a data directory that may be the last copy of an acknowledged commit is never given up. */
 import { type Happening } from '../world/journal';
-import { contains, lsnText } from '../world/wal';
+import { contains, positionText } from '../world/wal';
 import { type Checker, type Truth } from './checker';
 import { Promises } from './promises';
 
@@ -16,11 +16,6 @@ export class LastCopy implements Checker {
 
   see(happening: Happening): string | null {
     this.#promised.see(happening);
-    if (happening.kind === 'promoted') {
-      // What a failover was allowed to lose need not be kept for ever.
-      const { from } = happening;
-      this.#promised.forget(this.#promised.all().filter((at) => !contains(from, at)));
-    }
     if (happening.kind !== 'discarded') return null;
     const { server, had, has } = happening;
     const others = this.#truth.servers().filter(({ name }) => name !== server);
@@ -29,6 +24,6 @@ export class LastCopy implements Checker {
       .filter((at) => contains(had, at) && (has === null || !contains(has, at)))
       .filter((at) => !others.some(({ end }) => end !== null && contains(end, at)));
     if (lost.length === 0) return null;
-    return `${server} gave up the only copy of acknowledged commits up to ${lost.map(({ lsn }) => lsnText(lsn)).join(' and ')}`;
+    return `${server} gave up the only copy of acknowledged commits up to ${lost.map(positionText).join(' and ')}`;
   }
 }

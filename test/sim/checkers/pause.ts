@@ -1,4 +1,5 @@
 /** S6: a paused cluster gets no steps. */
+import { type ClusterState } from '../../../src/core/state';
 import { type Happening } from '../world/journal';
 import { type Checker } from './checker';
 
@@ -14,7 +15,11 @@ export class Paused implements Checker {
     if (happening.kind !== 'state') return null;
     const { before, after } = happening;
     if (before?.paused == null || after.paused === null) return null;
-    if (before.term === after.term && before.change?.phase === after.change?.phase) return null;
-    return `the role changed although the cluster is paused: term ${after.term}`;
+    return roleOf(before) === roleOf(after)
+      ? null
+      : `the role changed although the cluster is paused: ${roleOf(before)} became ${roleOf(after)}`;
   }
 }
+
+const roleOf = ({ term, primary, change }: ClusterState): string =>
+  `term ${term}, ${primary ?? 'nobody'}, ${change?.phase ?? 'no change'}`;

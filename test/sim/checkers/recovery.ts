@@ -1,23 +1,33 @@
 /** L1: once the faults are over, the cluster reaches its spec. */
-import { type World } from '../world/world';
 import { contains } from '../world/wal';
+import { type World } from '../world/world';
 
 /** What is still missing; null when the cluster is as its spec wants it. */
 export function missing(world: World): string | null {
-  const { state, spec } = world;
+  return (
+    missingOfState(world) ??
+    missingOfServers(world, world.state?.primary ?? '') ??
+    missingOfContract(world)
+  );
+}
+
+function missingOfState({ state }: World): string | null {
   if (state?.primary == null) return 'there is no primary';
   if (state.change !== null) return `a ${state.change.kind} is ${state.change.phase}`;
-  if (state.paused !== null) return 'it is paused';
-  const primary = world.postgresOf(state.primary);
-  if (primary?.isWritable !== true) return `${state.primary} does not accept writes`;
-  for (const { name } of spec.servers) {
-    if (name === state.primary) continue;
+  return state.paused === null ? null : 'it is paused';
+}
+
+function missingOfServers(world: World, primaryName: string): string | null {
+  const primary = world.postgresOf(primaryName);
+  if (primary?.isWritable !== true) return `${primaryName} does not accept writes`;
+  for (const { name } of world.spec.servers) {
+    if (name === primaryName) continue;
     const standby = world.postgresOf(name);
     const isStreaming = standby?.role === 'standby' && standby.receiver?.isStreaming === true;
     if (!isStreaming) return `${name} does not stream`;
-    if (!contains(primary.end, standby.end)) return `${name} is not a copy of ${state.primary}`;
+    if (!contains(primary.end, standby.end)) return `${name} is not a copy of ${primaryName}`;
   }
-  return missingOfContract(world);
+  return null;
 }
 
 function missingOfContract({ state, spec }: World): string | null {

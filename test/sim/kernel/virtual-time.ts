@@ -93,7 +93,7 @@ function pause<T>(
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<T> {
   const process = currentProcess();
-  if (process === null) return real.pause(delayMs, value, { signal }) as Promise<T>;
+  if (process === null) return real.pause<T>(delayMs, value, { signal });
   return new Promise((resolve, reject) => {
     const fail = (): void => reject(new AbortError('The operation was aborted'));
     if (signal?.aborted === true) {
@@ -118,10 +118,9 @@ function pause<T>(
 }
 
 class SimDate extends real.Date {
-  constructor(...args: readonly []) {
-    const process = currentProcess();
-    if (args.length > 0 || process === null) super(...args);
-    else super(process.clock.wallMs());
+  /** Like `Date`'s own; without an argument, the wall clock of whoever asks. */
+  constructor(...given: readonly (string | number)[]) {
+    super(...((given.length > 0 ? given : [SimDate.now()]) as [number]));
   }
 
   static override now(): number {

@@ -8,7 +8,7 @@ import { type SimProcess } from '../kernel/process';
 import { type Random } from '../kernel/random';
 import { type Happening } from './journal';
 import { Receiver, type Sender } from './streaming';
-import { after, contains, FIRST_LSN, streamRefusal, type Position } from './wal';
+import { after, branchAt, contains, FIRST_LSN, streamRefusal, type Position } from './wal';
 
 /** The data directory. */
 export interface Data {
@@ -213,8 +213,7 @@ export class Postgres {
       const { data } = this;
       if (run !== this.#run || run.phase !== 'running' || data === null) return;
       this.#world.happen({ kind: 'promoted', server: this.server, from: data.end });
-      const { branch } = data.end;
-      const next = { ...branch, timeline: branch.timeline + 1, fork: data.end };
+      const next = branchAt(data.end);
       data.end = after({ branch: next, lsn: data.end.lsn });
       data.isStandby = false;
       data.clusterState = 'in production';

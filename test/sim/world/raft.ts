@@ -48,8 +48,8 @@ export class Raft {
   }
 
   /** The present truth, for the world and its judges. */
-  peek<T>(name: string): T | null {
-    return (this.#records.get(name)?.value as T | undefined) ?? null;
+  peek(name: string): unknown {
+    return this.#records.get(name)?.value ?? null;
   }
 
   list(): readonly StoredRecord<unknown>[] {
@@ -95,7 +95,7 @@ export class Raft {
           if (!isLost) answer(delayMs, () => resolve(value));
           else answer(GIVEN_UP_MS.max, () => reject(unavailable()));
         } catch (error) {
-          answer(delayMs, () => reject(error as Error));
+          answer(delayMs, () => reject(error instanceof Error ? error : new Error(String(error))));
         }
       });
     });

@@ -42,12 +42,22 @@ export function commonAncestor(a: Position, b: Position): Position {
   throw new Error('the two logs have nothing in common');
 }
 
+/** What a promotion at this position begins. */
+export function branchAt(fork: Position): Branch {
+  const { systemIdentifier, timeline } = fork.branch;
+  return { systemIdentifier, timeline: timeline + 1, fork };
+}
+
 export const after = ({ branch, lsn }: Position, records = 1): Position => ({
   branch,
   lsn: lsn + records * RECORD_BYTES,
 });
 
 export const lsnText = (lsn: number): Lsn => `0/${Math.floor(lsn).toString(16).toUpperCase()}`;
+
+/** For people. */
+export const positionText = ({ branch, lsn }: Position): string =>
+  `${lsnText(lsn)} on timeline ${String(branch.timeline)}`;
 
 /** What a server itself knows of its WAL: numbers of timelines, and where each one ended. */
 export function lineageOf({ branch }: Position): Lineage {

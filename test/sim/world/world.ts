@@ -97,11 +97,11 @@ export class World {
   }
 
   get state(): ClusterState | null {
-    return this.raft.peek<ClusterState>(stateRecordName(this.cluster));
+    return this.raft.peek(stateRecordName(this.cluster)) as ClusterState | null;
   }
 
   get spec(): Spec {
-    const record = this.raft.peek<SpecRecord>(specRecordName(this.cluster));
+    const record = this.raft.peek(specRecordName(this.cluster)) as SpecRecord | null;
     if (record === null) throw new Error('the spec is gone');
     return record.spec;
   }
@@ -205,11 +205,10 @@ export class World {
       this.happen({ kind: 'state', before, after: this.state });
     }
     if (name === specRecordName(this.cluster)) {
-      const record = this.raft.peek<SpecRecord>(name);
+      const record = this.raft.peek(name) as SpecRecord | null;
       if (record !== null) this.happen({ kind: 'spec', record });
     }
-    // Not before the world is complete.
-    this.swarm?.announce('config', name);
+    this.swarm.announce('config', name);
   }
 
   #traceHappening(happening: Happening): void {
