@@ -82,7 +82,8 @@ export class MatrixCluster {
   async moveTo(server: string): Promise<void> {
     const status = await this.settled();
     if (status.primary === server) return;
-    // After a failover the same old spec moves nothing: first it takes note of what is.
+    // After a failover the same old spec moves nothing: first it takes note of what is, and the
+    // operator of that.
     if (status.declaredPrimary === server) await this.#declare(status.primary ?? server);
     await this.#declare(server);
   }
@@ -120,7 +121,7 @@ export class MatrixCluster {
     await this.declare(server);
     await this.#until(
       `${server} as primary`,
-      (status) => isSettled(status) && status.primary === server,
+      (status) => isSettled(status) && status.primary === server && status.override === null,
     );
   }
 
