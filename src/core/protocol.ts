@@ -117,6 +117,8 @@ export interface PrimaryReport {
   /** Surely all of PostgreSQL has them in force; while a checkpoint is busy that is not known. */
   readonly isSyncInForce: boolean;
   readonly pendingRestart: readonly string[];
+  /** Room in the data volume; absent when it could not be seen. */
+  readonly freeBytes?: number;
 }
 
 /** A row of `pg_stat_replication`, by the standby's server name. */
@@ -139,6 +141,8 @@ export interface StandbyReport {
   /** From `pg_stat_wal_receiver`; null when it does not run. */
   readonly receiver: { readonly status: string; readonly host: string } | null;
   readonly pendingRestart: readonly string[];
+  /** Room in the data volume; absent when it could not be seen. */
+  readonly freeBytes?: number;
 }
 
 export interface Problem {

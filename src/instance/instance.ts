@@ -207,10 +207,10 @@ export class Instance {
     const { postgres } = picture;
     const isUrgent = (this.#state.values.assignment?.reportEveryMs ?? Infinity) < URGENT_REPORT_MS;
     const positions: readonly string[] = isUrgent
-      ? ['lsn', 'sentLsn', 'upstreamLsn', 'promiseLeftMs']
+      ? ['lsn', 'sentLsn', 'upstreamLsn', 'promiseLeftMs', 'freeBytes']
       : [
           ...['lsn', 'sentLsn', 'flushedLsn', 'replayedLsn', 'receivedLsn'],
-          ...['upstreamLsn', 'promiseLeftMs'],
+          ...['upstreamLsn', 'promiseLeftMs', 'freeBytes'],
         ];
     const hide = (name: string, value: unknown): unknown =>
       positions.includes(name) ? undefined : value;

@@ -78,7 +78,8 @@ export class LocalPostgres {
 
   constructor(options: LocalPostgresOptions) {
     this.#options = options;
-    this.#observer = new Observer(options.address, options.log, () => this.#observed());
+    const onChange = (): void => this.#observed();
+    this.#observer = new Observer({ ...options, onChange });
   }
 
   get connection(): LocalConnection {

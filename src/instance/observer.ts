@@ -16,8 +16,17 @@ const SETTLING_POLL_MS = 10;
 /** A reload reaches all processes within a moment. */
 const RELOAD_SETTLES_MS = 100;
 
+export interface ObserverOptions {
+  readonly address: LocalAddress;
+  /** The data directory. */
+  readonly directory: string;
+  readonly log: Log;
+  readonly onChange: () => void;
+}
+
 export class Observer {
   readonly connection: LocalConnection;
+  readonly #directory: string;
   readonly #log: Log;
   readonly #onChange: () => void;
   #running: RunningReport | null = null;
@@ -30,10 +39,11 @@ export class Observer {
   #run = new AbortController();
   #wake: () => void = () => undefined;
 
-  constructor(address: LocalAddress, log: Log, onChange: () => void) {
-    this.connection = new LocalConnection(address);
-    this.#log = log;
-    this.#onChange = onChange;
+  constructor(options: ObserverOptions) {
+    this.connection = new LocalConnection(options.address);
+    this.#directory = options.directory;
+    this.#log = options.log;
+    this.#onChange = options.onChange;
   }
 
   /** null: it does not answer. The last answer is not repeated as if it were still true. */
@@ -76,13 +86,18 @@ export class Observer {
   async observe(): Promise<void> {
     try {
       if (performance.now() >= this.#rareDueAtMs) {
-        this.#rare = await observeRarely(this.connection);
+        this.#rare = await observeRarely(this.connection, this.#directory);
         this.#rareDueAtMs = performance.now() + RARE_EVERY_MS;
       }
       const running = await observeServer(this.connection, this.#rare?.pendingRestart ?? []);
       // A standby whose upstream is gone knows its timeline only since its last restartpoint.
       this.#timeline = Math.max(this.#timeline, running.timeline);
-      this.#running = { ...running, timeline: this.#timeline };
+      const freeBytes = this.#rare?.freeBytes;
+      this.#running = {
+        ...running,
+        timeline: this.#timeline,
+        ...(freeBytes === undefined ? {} : { freeBytes }),
+      };
     } catch (error) {
       if (this.#running !== null && !this.#run.signal.aborted) {
         this.#log.warn('PostgreSQL does not answer', { error: messageOf(error) });

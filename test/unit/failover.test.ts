@@ -66,6 +66,11 @@ const answering = (situation: Situation, server: string, postgres: object = {}):
 const answered = answering(answering(electing, 'pg2'), 'pg3');
 const withHarmless = (situation: Situation, harmless: string | null): Situation =>
   withState(situation, { change: { ...situation.state!.change!, harmless } });
+const THREE = ['pg1', 'pg2', 'pg3'];
+const withRoom = (situation: Situation, server: string, freeBytes: number): Situation => {
+  const { postgres } = situation.observation.reports[server]!.report;
+  return withReport(situation, server, { postgres: { ...postgres, freeBytes } as never });
+};
 const far = { receivedLsn: '0/9000000', replayedLsn: '0/9000000' };
 const near = { receivedLsn: '0/3000100', replayedLsn: '0/3000100' };
 /** The old primary is back, and stopped as the failover told it. */
@@ -414,6 +419,18 @@ const CASES: readonly Case[] = [
     because: /is to end/,
   },
   {
+    name: 'the primary has no room to write, and a standby has',
+    situation: withRoom(withRoom(trio, 'pg1', 1024), 'pg3', 1024 ** 3),
+    rule: 'switchover-begin',
+    because: /pg3 .* the data volume of pg1 is full/,
+  },
+  {
+    name: 'nobody has room to write',
+    situation: THREE.reduce((now, server) => withRoom(now, server, 1024), trio),
+    rule: 'volume-full',
+    because: /data on n1 is full \(1kB left\)/,
+  },
+  {
     name: 'a person asks for another primary',
     situation: withState(trio, { request: request({ to: 'pg3' }) }),
     rule: 'switchover-begin',
@@ -470,7 +487,14 @@ const CASES: readonly Case[] = [
 ];
 
 /** The rules that this file is about. */
-const SUBJECT = ['failover-', 'contract-', 'record-loss', 'record-timeline', 'primary-diverged'];
+const SUBJECT = [
+  'volume-full',
+  'failover-',
+  'contract-',
+  'record-loss',
+  'record-timeline',
+  'primary-diverged',
+];
 
 describe('failover', () => {
   for (const { name, situation, rule, because } of CASES) {

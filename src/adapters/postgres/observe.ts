@@ -1,4 +1,5 @@
 /** What the running server says of itself. */
+import { statfs } from 'node:fs/promises';
 import { type PrimaryReport, type StandbyReport, type StreamingStandby } from '../../core/protocol';
 import { type Lsn } from '../../core/lsn';
 import { type LocalConnection } from './local-connection';
@@ -11,6 +12,8 @@ export type RunningReport = PrimaryReport | StandbyReport;
 /** What changes rarely and costs more to ask. */
 export interface RareFacts {
   readonly pendingRestart: readonly string[];
+  /** Room in the file system that holds the data directory. */
+  readonly freeBytes?: number;
   /** Physical slots with a name of ours. */
   readonly slots: readonly SlotSeen[];
 }
@@ -61,11 +64,15 @@ export async function observeServer(
   };
 }
 
-export async function observeRarely(connection: LocalConnection): Promise<RareFacts> {
+export async function observeRarely(
+  connection: LocalConnection,
+  directory: string,
+): Promise<RareFacts> {
   const [row] = await connection.query<{
     pending_restart: readonly string[];
     slots: readonly SlotSeen[];
   }>(OBSERVE_RARELY, { timeoutMs: TIMEOUT_MS });
   if (row === undefined) throw new Error('the observation returned no row');
-  return { pendingRestart: row.pending_restart, slots: row.slots };
+  const { bavail, bsize } = await statfs(directory);
+  return { pendingRestart: row.pending_restart, slots: row.slots, freeBytes: bavail * bsize };
 }

@@ -10,6 +10,7 @@ import { type ServerView, type View } from '../situation';
 import { type Override } from '../state';
 import { beginSwitchover } from '../transitions';
 import { recorded, rule, type Rule } from './rule';
+import { hasRoom, isFull } from './servers';
 
 /** Wait after a switchover was given up: this long, doubled each time, at most an hour. */
 export const RETRY_AFTER_MS = 60_000;
@@ -134,19 +135,21 @@ function isFailbackDue({ spec, situation, nowMs }: View): boolean {
   return failback === 'auto' && sinceMs !== undefined && nowMs - sinceMs >= failbackAfterMs;
 }
 
-/** The primary's container is to end: whoever can take over at once does. */
+/** The primary's container is to end, or cannot write: whoever can take over at once does. */
 function relieved(view: View): Request | null {
   const { primary, swarm } = view;
   const node = swarm?.nodes.find(({ id }) => id === primary?.nodeId);
   const isDrained = node?.availability === 'drain';
-  if (primary?.report?.isLeaving !== true && !isDrained) return null;
+  const isStuck = primary !== null && isFull(primary);
+  if (primary?.report?.isLeaving !== true && !isDrained && !isStuck) return null;
   const target = view.servers
     .filter((server) => server !== primary && priorityOf(server.name, view) > 0)
+    .filter((server) => !isStuck || hasRoom(server))
     .filter((server) => switchoverObstacle(view, server) === null)
     .toSorted((a, b) => priorityOf(b.name, view) - priorityOf(a.name, view))[0];
   const reason = isDrained
     ? `the node ${node.hostname} is drained`
-    : `the container of ${primary?.name ?? ''} is to end`;
+    : `the ${isStuck ? 'data volume' : 'container'} of ${primary?.name ?? ''} is ${isStuck ? 'full' : 'to end'}`;
   return target === undefined ? null : { target, reason, obstacle: null };
 }
 

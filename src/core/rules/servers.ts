@@ -1,5 +1,6 @@
 /** The servers of a running cluster: their volumes, and whether their PostgreSQL does its job. */
 import { type VolumeTag } from '../protocol';
+import { formatSize } from '../quantities';
 import { dataVolumeName } from '../names';
 import { type ServerView, type View } from '../situation';
 import { volumeRecorded } from '../transitions';
@@ -130,6 +131,15 @@ export const serverRules: readonly Rule[] = [
     because: (server, view) => standbyTrouble(server, view),
     condition: ({ report }) => notReady(report?.problem?.reason ?? 'StandbyNotStreaming'),
   }),
+  rule<ServerView>({
+    id: 'volume-full',
+    section: 'servers',
+    about: 'There is no room left in a data volume: PostgreSQL goes on, and refuses to write.',
+    when: (view) => view.servers.find(isFull) ?? null,
+    because: (server, view) =>
+      `the data volume ${dataVolumeName(view.spec.cluster, server.name)} on ${server.nodeName ?? 'its node'} is full (${formatSize(freeBytes(server) ?? 0)} left): make room there`,
+    condition: notReady('DataVolumeFull'),
+  }),
   rule<readonly ServerView[]>({
     id: 'restart-pending',
     section: 'servers',
@@ -145,6 +155,20 @@ export const serverRules: readonly Rule[] = [
         .join('; '),
   }),
 ];
+
+/** Less than two WAL segments: the next one may not fit any more. */
+const FULL_BYTES = 32 * 1024 * 1024;
+
+const freeBytes = ({ asPrimary, asStandby }: ServerView): number | undefined =>
+  asPrimary?.freeBytes ?? asStandby?.freeBytes;
+
+export function isFull(server: ServerView): boolean {
+  const free = freeBytes(server);
+  return free !== undefined && free < FULL_BYTES;
+}
+
+/** Room for more than a moment: worth moving the role for. */
+export const hasRoom = (server: ServerView): boolean => (freeBytes(server) ?? 0) > 4 * FULL_BYTES;
 
 const pendingOf = ({ asPrimary, asStandby }: ServerView): readonly string[] =>
   asPrimary?.pendingRestart ?? asStandby?.pendingRestart ?? [];
