@@ -50,6 +50,8 @@ const SETTINGS: InstanceSettings = {
 };
 const NAMES = ['pg1', 'pg2', 'pg3'] as const;
 const MEGABYTE = 1024 * 1024;
+/** The machine may have other things to do; the figures are printed, not judged. */
+const PATIENCE_MS = 100_000;
 
 /** What belongs to the way back; the rest is upkeep. */
 const WAY: readonly string[] = ['stop', 'compare', 'start-standby', 'rewind', 'reclone'];
@@ -63,7 +65,7 @@ const isStreaming = ({ postgres }: Report): boolean =>
   postgres.upstreamLsn !== null;
 
 describe('the way back of an old primary', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
 
   const binDirectory = findBinDirectory();
   const identity = runAs();
@@ -178,7 +180,7 @@ describe('the way back of an old primary', function () {
     await crash(old);
     await promote(next, [old, 'pg3']);
     assignStandby('pg3');
-    await leader.until('pg3', ({ busy }) => busy !== null);
+    await until('pg3', ({ busy }) => busy !== null);
     await comesBack(old, 'rewind, crashed');
     await streams('pg3');
     expect(actionsOf('pg3')).to.include('rewind').and.not.to.include('reclone');
@@ -193,7 +195,7 @@ describe('the way back of an old primary', function () {
     await outrun(primary);
     await servers[name].start();
     const atMs = performance.now();
-    const { report } = await leader.until(name, ({ busy }) => /^cloning from/.test(busy ?? ''));
+    const { report } = await until(name, ({ busy }) => /^cloning from/.test(busy ?? ''));
     expect(report.busy).to.match(/does not have the WAL segment [0-9A-F]{24} any more/);
     await settled(name, 'clone again, from its start on', atMs);
     await sameRows(name);
@@ -203,7 +205,7 @@ describe('the way back of an old primary', function () {
 
   it('is cloned again when pg_rewind lacks WAL; its copy goes when the new one streams', async () => {
     const old = await crashWithLosses(3, { inOrder: true, withoutOlderWal: true });
-    const { report } = await leader.until(old, ({ busy }) => /^cloning from/.test(busy ?? ''));
+    const { report } = await until(old, ({ busy }) => /^cloning from/.test(busy ?? ''));
     expect(report.busy).to.match(/goes on beyond .*; pg_rewind to pg\d .*/);
     expect(existsSync(join(dataOf(old), 'PG_VERSION'))).to.equal(true);
     await comesBack(old, 'clone again, after a rewind that failed');
@@ -231,7 +233,7 @@ describe('the way back of an old primary', function () {
       (name: Name) => existsSync(join(dataOf(name), 'backup_label')),
     ]) {
       const old = await crashWithLosses(4);
-      await eventually(() => moment(old) || isDone(old), 60_000);
+      await eventually(() => moment(old) || isDone(old));
       await restart(old);
       await comesBack(old, null);
       expectLoss(old, divergenceOf(old), 4);
@@ -245,7 +247,7 @@ describe('the way back of an old primary', function () {
       await servers[old].die();
       servers[old].place('rewinding', 'test\n');
       await servers[old].start();
-      await eventually(() => existsSync(join(servers[old].volume, name)) || isDone(old), 60_000);
+      await eventually(() => existsSync(join(servers[old].volume, name)) || isDone(old));
       await restart(old);
       await comesBack(old, null);
       await eventually(() => !volumeOf(old).some((each) => /^pgdata\./.test(each)));
@@ -303,7 +305,7 @@ describe('the way back of an old primary', function () {
     leader.forget(old);
     leader.assign(old, { ...standbyTask(old), upstream: elsewhere });
     await servers[old].start();
-    await leader.until(old, ({ busy }) => /^cloning from pg9/.test(busy ?? ''));
+    await until(old, ({ busy }) => /^cloning from pg9/.test(busy ?? ''));
     assignStandby(old);
     await comesBack(old, null);
     expect(servers[old].log).to.include('Action broken off');
@@ -313,13 +315,13 @@ describe('the way back of an old primary', function () {
 
   async function initialise(): Promise<void> {
     leader.assign('pg1', { kind: 'initialise', volumeId: 'v1' });
-    const { report } = await leader.until('pg1', ({ volume }) => volume.kind === 'tagged');
+    const { report } = await until('pg1', ({ volume }) => volume.kind === 'tagged');
     if (report.volume.kind === 'tagged') systemIdentifier = report.volume.tag.systemIdentifier;
     leader.assign('pg1', primaryTask(['pg2']));
-    await leader.until('pg1', isPrimary);
+    await until('pg1', isPrimary);
     await servers.pg1.sql('create table numbers (n bigserial primary key, filler text)');
     leader.assign('pg2', { kind: 'clone', volumeId: 'v2', from: upstream('pg2') });
-    await leader.until('pg2', ({ volume }) => volume.kind === 'tagged');
+    await until('pg2', ({ volume }) => volume.kind === 'tagged');
     assignStandby('pg2');
     await streams('pg2');
   }
@@ -327,7 +329,7 @@ describe('the way back of an old primary', function () {
   async function join3(): Promise<void> {
     leader.assign(primary, primaryTask([other(primary), 'pg3']));
     leader.assign('pg3', { kind: 'clone', volumeId: 'v3', from: upstream('pg3') });
-    await leader.until('pg3', ({ volume }) => volume.kind === 'tagged');
+    await until('pg3', ({ volume }) => volume.kind === 'tagged');
     assignStandby('pg3');
     await streams('pg3');
   }
@@ -357,7 +359,7 @@ describe('the way back of an old primary', function () {
     leader.nextTerm();
     primary = name;
     leader.assign(name, primaryTask(standbys));
-    await leader.until(name, isPrimary);
+    await until(name, isPrimary);
     // Before 16 pg_rewind waits for a promoted source's first checkpoint, which takes its time.
     if (/\/15\//.test(binDirectory ?? '')) await servers[name].sql('checkpoint');
   }
@@ -372,7 +374,7 @@ describe('the way back of an old primary', function () {
 
   async function stop(name: Name): Promise<void> {
     leader.assign(name, { kind: 'stop', because: 'test' });
-    await leader.until(
+    await until(
       name,
       ({ postgres, obeys }) => postgres.state === 'stopped' && obeys?.task === 'stop',
     );
@@ -381,27 +383,24 @@ describe('the way back of an old primary', function () {
   /** Its PostgreSQL is killed and, as after a failover, not started again. */
   async function crash(name: Name): Promise<void> {
     leader.assign(name, { kind: 'wait', because: 'test' });
-    await leader.until(name, ({ obeys }) => obeys?.task === 'wait');
+    await until(name, ({ obeys }) => obeys?.task === 'wait');
     process.kill(servers[name].postmasterPid, 'SIGKILL');
-    await leader.until(name, ({ postgres }) => postgres.state === 'stopped');
+    await until(name, ({ postgres }) => postgres.state === 'stopped');
   }
 
   async function restart(name: Name): Promise<void> {
     await servers[name].die();
     const bootBefore = leader.last(name)?.bootId;
     await servers[name].start();
-    await leader.until(name, ({ bootId }) => bootId !== bootBefore);
+    await until(name, ({ bootId }) => bootId !== bootBefore);
   }
 
   /** The standby's upstream is a port at which nobody listens: it receives nothing any more. */
   async function cutOff(name: Name): Promise<void> {
     const task = standbyTask(name);
     leader.assign(name, { ...task, upstream: { ...task.upstream, port: 1 } });
-    await leader.until(
-      primary,
-      ({ postgres }) =>
-        postgres.state === 'primary' && !postgres.standbys.some(({ server }) => server === name),
-    );
+    const senders = `select count(*) from pg_stat_replication where application_name = '${name}'`;
+    await eventually(async () => (await servers[primary].sql(senders)) === '0');
   }
 
   /** Transactions that are acknowledged one by one. */
@@ -473,10 +472,14 @@ describe('the way back of an old primary', function () {
     );
   }
 
+  async function until(name: Name, isSo: (report: Report) => boolean): Promise<TimedReport> {
+    return await leader.until(name, isSo, PATIENCE_MS);
+  }
+
   // ── what is expected ───────────────────────────────────────────────────────────────────────
 
   async function streams(name: Name): Promise<TimedReport> {
-    return await leader.until(name, isStreaming, 90_000);
+    return await until(name, isStreaming);
   }
 
   /** It streams, has the primary's rows, and nothing is left of the way back. */
@@ -494,11 +497,11 @@ describe('the way back of an old primary', function () {
   async function settled(name: Name, figure: string | null, sinceMs: number): Promise<void> {
     const { atMs } = await streams(name);
     if (figure !== null) figures.set(figure, [...(figures.get(figure) ?? []), atMs - sinceMs]);
-    await leader.until(name, ({ busy, problem }) => busy === null && problem === null);
+    await until(name, ({ busy, problem }) => busy === null && problem === null);
   }
 
   async function refuses(name: Name, reason: string, words: RegExp): Promise<void> {
-    const { report } = await leader.until(name, ({ problem }) => problem?.reason === reason);
+    const { report } = await until(name, ({ problem }) => problem?.reason === reason);
     console.log(`      ${report.problem?.message ?? ''}`);
     expect(report.problem?.message).to.match(words);
   }
@@ -582,11 +585,8 @@ describe('the way back of an old primary', function () {
   }
 });
 
-async function eventually(
-  isSo: () => boolean | Promise<boolean>,
-  timeoutMs = 20_000,
-): Promise<void> {
-  for (const deadlineMs = performance.now() + timeoutMs; ;) {
+async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadlineMs = performance.now() + PATIENCE_MS; ;) {
     if (await isSo()) return;
     if (performance.now() > deadlineMs) throw new Error(`did not happen: ${String(isSo)}`);
     await sleep(5);
