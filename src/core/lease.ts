@@ -6,18 +6,18 @@
  *
  *   sent ──── heartbeats may go missing ────▶ stop ──▶ SIGQUIT ──▶ SIGKILL ──▶ gone ─ drift ─▶ end
  *
- * The margins are chosen by `npm run bench:fence`: PostgreSQL 15 with 50 writing sessions, on two cores
- * for which 15 to 20 other programs competed all the time; milliseconds until the last process was
- * gone, each 20 times.
+ * The margins are chosen by `npm run bench:fence`. PostgreSQL 15 with 50 writing sessions, on two cores
+ * for which some 16 other programs competed; milliseconds, each 10 times:
  *
- *                                  median   min   max
- *   SIGINT, a fast stop               176   116   259
- *   SIGQUIT, an immediate stop         73    34   168
- *   SIGKILL to every process           80    31   285
- *   the guard, from its deadline       93    65   177
+ *                                        median   min   max
+ *   SIGINT until all are gone               101    76   183
+ *   SIGQUIT until all are gone               54    35    84
+ *   SIGKILL until it is sent to all          52    17    86
+ *   SIGKILL until all are gone               62    43   177
+ *   the guard, from its deadline             72    52   107
  *
- * After SIGKILL most of that is the kernel taking the memory of dead processes apart: none of them
- * runs again once it has been sent its signal, which takes a millisecond for all.
+ * Most of that is waiting for a processor. A process that was sent SIGKILL acknowledges nothing any
+ * more; what is left of it then is memory that the kernel takes apart.
  */
 import { errorAt, type Finding } from './findings';
 import { HEARTBEAT_MS } from './protocol';
