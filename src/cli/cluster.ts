@@ -142,6 +142,7 @@ const NOTHING_HEARD = {
   writeGapMs: null,
   grants: [],
   acceptedAtMs: null,
+  obeyingSinceMs: null,
   streamingSinceMs: {},
   volumesRemoved: [],
 };

@@ -15,6 +15,8 @@ export interface Observation {
   readonly grants: readonly Grant[];
   /** When this leader last heard that the primary accepts writes; null: never in this term. */
   readonly acceptedAtMs: number | null;
+  /** Since when this leader hears, without a break, that the primary has its task; null: it does not. */
+  readonly obeyingSinceMs: number | null;
   /** Since when this leader has seen each standby stream without a break. */
   readonly streamingSinceMs: Readonly<Record<string, number>>;
   /** Servers whose volumes this leader has removed, while the cluster is being deleted. */

@@ -8,6 +8,8 @@ import {
 } from '../adapters/postgres/observe';
 import { type Log } from '../adapters/log';
 import { messageOf } from '../core/errors';
+import { furthestLsn, type Lsn } from '../core/lsn';
+import { type StandbyReport } from '../core/protocol';
 
 const RARE_EVERY_MS = 1000;
 /** A standby that has just started is about to stream: that is worth knowing at once. */
@@ -34,6 +36,8 @@ export class Observer {
   #rareDueAtMs = 0;
   /** The latest that was seen since the server was started: it never goes back. */
   #timeline = 0;
+  /** How far the upstream's WAL went, by all that was heard since then. */
+  #upstreamLsn: Lsn | null = null;
   #beganAtMs = 0;
   #everyMs = RARE_EVERY_MS;
   #run = new AbortController();
@@ -71,6 +75,7 @@ export class Observer {
     this.#beganAtMs = performance.now();
     this.#rareDueAtMs = 0;
     this.#timeline = 0;
+    this.#upstreamLsn = null;
     await this.observe();
     void this.#observeUntilEnded(this.#run.signal);
   }
@@ -90,14 +95,11 @@ export class Observer {
         this.#rareDueAtMs = performance.now() + RARE_EVERY_MS;
       }
       const running = await observeServer(this.connection, this.#rare?.pendingRestart ?? []);
-      // A standby whose upstream is gone knows its timeline only since its last restartpoint.
+      // PostgreSQL forgets with the walreceiver, so when the upstream dies, what that knew.
       this.#timeline = Math.max(this.#timeline, running.timeline);
       const freeBytes = this.#rare?.freeBytes;
-      this.#running = {
-        ...running,
-        timeline: this.#timeline,
-        ...(freeBytes === undefined ? {} : { freeBytes }),
-      };
+      const seen = freeBytes === undefined ? running : { ...running, freeBytes };
+      this.#running = { ...seen, timeline: this.#timeline, ...this.#heardBy(running) };
     } catch (error) {
       if (this.#running !== null && !this.#run.signal.aborted) {
         this.#log.warn('PostgreSQL does not answer', { error: messageOf(error) });
@@ -105,6 +107,12 @@ export class Observer {
       this.#running = null;
     }
     this.#onChange();
+  }
+
+  #heardBy(running: RunningReport): Pick<StandbyReport, 'upstreamLsn'> | null {
+    if (running.state !== 'standby') return null;
+    this.#upstreamLsn = furthestLsn([this.#upstreamLsn, running.upstreamLsn]);
+    return { upstreamLsn: this.#upstreamLsn };
   }
 
   /** Asks at once what is otherwise asked rarely. */

@@ -223,6 +223,7 @@ export class ClusterController implements ClusterLoop {
       writeGapMs: this.#gap.measuredMs,
       grants: this.#leases.grants,
       acceptedAtMs: this.#gap.acceptedAtMs,
+      obeyingSinceMs: this.#gap.obeyingSinceMs,
       streamingSinceMs: this.#streams.sinceMs,
       volumesRemoved: [...this.#volumesRemoved],
       leadingSinceMs: this.#leadingSinceMs,

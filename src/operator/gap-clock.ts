@@ -3,7 +3,7 @@
  * primary reports that it accepts writes; from the moment in which the old one was told to stop or,
  * in a failover, from when it was last heard to accept writes.
  */
-import { type Report } from '../core/protocol';
+import { REPORT_AGE_MAX_MS, type Report } from '../core/protocol';
 import { type ClusterState } from '../core/state';
 
 export class GapClock {
@@ -14,6 +14,8 @@ export class GapClock {
   /** The same of the term before. */
   #lostAtMs: number | null = null;
   #term: number | null = null;
+  #task: { readonly bootId: string; readonly sinceMs: number; readonly lastMs: number } | null =
+    null;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -27,6 +29,11 @@ export class GapClock {
   /** When the primary of this term was last heard to accept writes; null: not yet. */
   get acceptedAtMs(): number | null {
     return this.#acceptedAtMs;
+  }
+
+  /** Since when the primary says without a break that it has its task; null: it does not. */
+  get obeyingSinceMs(): number | null {
+    return this.#task?.sinceMs ?? null;
   }
 
   toldToStop(): void {
@@ -51,14 +58,24 @@ export class GapClock {
     this.#measuredMs = this.#nowMs() - beganAtMs;
   }
 
-  #noteAccepted({ server, postgres, obeys }: Report, state: ClusterState | null): void {
+  #noteTask(isPrimary: boolean, bootId: string): void {
+    const nowMs = this.#nowMs();
+    const before = this.#task;
+    const isSame = before?.bootId === bootId && nowMs - before.lastMs <= REPORT_AGE_MAX_MS;
+    const sinceMs = isSame ? before.sinceMs : nowMs;
+    this.#task = isPrimary ? { bootId, sinceMs, lastMs: nowMs } : null;
+  }
+
+  #noteAccepted({ server, postgres, obeys, bootId }: Report, state: ClusterState | null): void {
     if (state === null) return;
     if (state.term !== this.#term) {
       if (this.#acceptedAtMs !== null) this.#lostAtMs = this.#acceptedAtMs;
       this.#acceptedAtMs = null;
+      this.#task = null;
       this.#term = state.term;
     }
     const isOfTerm = server === state.primary && obeys?.term === state.term;
+    if (isOfTerm) this.#noteTask(obeys.task === 'primary', bootId);
     if (isOfTerm && postgres.state === 'primary') this.#acceptedAtMs = this.#nowMs();
   }
 }

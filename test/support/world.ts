@@ -62,6 +62,7 @@ export function empty(changes: Partial<Spec> = {}): Situation {
       writeGapMs: null,
       grants: [],
       acceptedAtMs: null,
+      obeyingSinceMs: null,
       streamingSinceMs: {},
       volumesRemoved: [],
       leadingSinceMs: 0,

@@ -7,7 +7,7 @@ import { assignmentFor } from '../../src/core/assignment';
 import { judgeCandidates } from '../../src/core/candidates';
 import { decide, RULES } from '../../src/core/decide';
 import { type Grant, type TaskSeen } from '../../src/core/observation';
-import { type Report } from '../../src/core/protocol';
+
 import { viewOf, type Situation } from '../../src/core/situation';
 import { type PromotionRequest } from '../../src/core/state';
 import {
@@ -33,7 +33,7 @@ const automatic = {
 
 const granted = (situation: Situation, grants: readonly Grant[]): Situation => ({
   ...situation,
-  observation: { ...situation.observation, grants },
+  observation: { ...situation.observation, grants, obeyingSinceMs: NOW_MS - 60_000 },
 });
 const LEASED: readonly Grant[] = [{ taskId: 't1', endsAtMs: NOW_MS + 4000 }];
 const OVER: readonly Grant[] = [{ taskId: 't1', endsAtMs: NOW_MS - 1 }];
@@ -60,7 +60,7 @@ const answering = (situation: Situation, server: string, postgres: object = {}):
   const { report } = situation.observation.reports[server]!;
   return withReport(situation, server, {
     obeys: { ...report.obeys!, rollCall: callId },
-    postgres: { ...report.postgres, ...postgres } as Report['postgres'],
+    postgres: { ...report.postgres, ...postgres },
   });
 };
 const answered = answering(answering(electing, 'pg2'), 'pg3');
@@ -211,6 +211,17 @@ const CASES: readonly Case[] = [
     situation: withReport(trio, 'pg1', { postgres: stoppedReport('in production') }),
     rule: 'failover-begin',
     because: /cannot run/,
+  },
+  {
+    name: 'it is back after a long silence, and has just been told to start',
+    situation: {
+      ...withReport(trio, 'pg1', { postgres: stoppedReport('in production') }),
+      observation: {
+        ...withReport(trio, 'pg1', { postgres: stoppedReport('in production') }).observation,
+        obeyingSinceMs: NOW_MS - 1000,
+      },
+    },
+    rule: 'primary-silent',
   },
   {
     name: 'nobody else is heard of',

@@ -90,10 +90,11 @@ function whyUnusable(view: View, { report, asPrimary }: ServerView): string | nu
   return `it cannot run: ${problem?.message ?? `PostgreSQL is ${postgres.state}`}`;
 }
 
-/** How long it has not been usable, beyond what the user wants to be waited. */
+/** How long it has had its task and not done it, beyond what the user wants to be waited. */
 function downMs({ situation, nowMs, spec }: View): number {
-  const { acceptedAtMs, leadingSinceMs } = situation.observation;
-  return nowMs - (acceptedAtMs ?? leadingSinceMs) - spec.failover.delayMs;
+  const { acceptedAtMs, obeyingSinceMs } = situation.observation;
+  const sinceMs = Math.max(acceptedAtMs ?? 0, obeyingSinceMs ?? nowMs);
+  return nowMs - sinceMs - spec.failover.delayMs;
 }
 
 /** Why its crash recovery is not waited for. */
