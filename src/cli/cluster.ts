@@ -129,6 +129,7 @@ export function observationOf(
     phaseSinceMs: shiftIfAny(observation.phaseSinceMs),
     grants: observation.grants.map((each) => ({ ...each, endsAtMs: shift(each.endsAtMs) })),
     acceptedAtMs: shiftIfAny(observation.acceptedAtMs),
+    obeyingSinceMs: shiftIfAny(observation.obeyingSinceMs),
     streamingSinceMs: Object.fromEntries(
       Object.entries(observation.streamingSinceMs).map(([server, ms]) => [server, shift(ms)]),
     ),

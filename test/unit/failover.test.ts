@@ -7,7 +7,6 @@ import { assignmentFor } from '../../src/core/assignment';
 import { judgeCandidates } from '../../src/core/candidates';
 import { decide, RULES } from '../../src/core/decide';
 import { type Grant, type TaskSeen } from '../../src/core/observation';
-
 import { viewOf, type Situation } from '../../src/core/situation';
 import { type PromotionRequest } from '../../src/core/state';
 import {
