@@ -48,7 +48,7 @@ export class Tenure {
   /** The deadline was last moved by promises. */
   #isFailsafe = false;
   #guardLostAtMs: number | null = null;
-  #fencing: Promise<void> | null = null;
+  #isFencing = false;
   #outlook: Outlook = 'over';
 
   constructor(ports: TenurePorts) {
@@ -70,7 +70,7 @@ export class Tenure {
 
   /** Whether PostgreSQL may be started as primary, or promoted, now. */
   get mayBegin(): boolean {
-    if (!this.#isPrimary || this.#told === null || this.#fencing !== null) return false;
+    if (!this.#isPrimary || this.#told === null || this.#isFencing) return false;
     if (this.#told.contract === null) return true;
     if (!this.#ports.guard.isAlive) return false;
     return performance.now() + START_ROOM_MS < this.#fenceAtMs(this.#told.contract);
@@ -159,29 +159,30 @@ export class Tenure {
   }
 
   #fence(contract: Contract): void {
-    if (this.#fencing !== null) return;
+    if (this.#isFencing) return;
+    this.#isFencing = true;
     const { log, postgres, guard, onChange } = this.#ports;
     const because = guard.isAlive
       ? 'neither a leader nor all peers have confirmed it in time'
       : 'its guard is gone';
     log.warn('The lease of the primary ends: PostgreSQL is stopped', { because });
-    this.#fencing = postgres.fence(this.#times(contract)).then(
+    postgres.fence(this.#times(contract)).then(
       () => {
         log.info('PostgreSQL is fenced');
-        this.#fencing = null;
+        this.#isFencing = false;
         this.refresh();
         onChange();
       },
       (error: unknown) => {
         // The guard is next; there is nothing milder left.
         log.error('The fence has failed', { error: String(error) });
-        this.#fencing = null;
+        this.#isFencing = false;
       },
     );
   }
 
   async #ask(contract: Contract): Promise<void> {
-    if (this.#isAsking || this.#fencing !== null || this.#told === null) return;
+    if (this.#isAsking || this.#isFencing || this.#told === null) return;
     this.#isAsking = true;
     const { peers, identity, log } = this.#ports;
     const { term } = this.#told;

@@ -37,6 +37,8 @@ export class Deployment {
     await deployment.docker(['stack', 'deploy', '-c', stack, 'pgswarm']);
     await deployment.docker(['service', 'update', '--force', '-q', '-d', 'pgswarm_operator']);
     for (const cluster of await deployment.clusters()) {
+      // A run that was broken off may have left it paused; then this works, else it is refused.
+      await deployment.pgswarm('resume', cluster);
       await deployment.mustPgswarm('delete', cluster, '--volumes', '--yes');
     }
     return deployment;

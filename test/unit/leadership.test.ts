@@ -62,7 +62,9 @@ const rows: readonly {
   },
 ];
 
-describe('leadership', () => {
+describe('leadership', function () {
+  this.timeout(20_000);
+
   for (const { name, view, move } of rows) {
     it(`decides ${move} when ${name}`, () => {
       const whole = { self: 'a', record: byB, firstSeenMs: 0, reign: null, nowMs: 0, ...view };

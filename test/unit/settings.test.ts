@@ -55,6 +55,7 @@ lc_messages = 'C'
 max_replication_slots = '16'
 max_slot_wal_keep_size = '25600MB'
 max_wal_senders = '16'
+recovery_init_sync_method = 'syncfs'
 wal_keep_size = '128MB'
 
 # spec.postgres.parameters
