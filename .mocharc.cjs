@@ -2,6 +2,6 @@
 module.exports = {
   require: ['ts-node/register/transpile-only'],
   extension: ['ts'],
-  spec: ['test/{unit,golden,tidy}/**/*.test.ts'],
+  spec: ['test/{unit,golden,tidy}/**/*.test.ts', 'test/sim/sim.test.ts'],
   forbidOnly: Boolean(process.env.CI),
 };

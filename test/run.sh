@@ -21,6 +21,7 @@ suite() { # NAME SPEC [mocha's options]
 }
 
 suite fast 'test/{unit,golden,tidy}/**/*.test.ts'
+PGSWARM_SIM_SEEDS=5000 suite simulation 'test/sim/*.test.ts'
 npm run --silent lab -- up --name test
 # The adapters are tried against the lab's Swarm; the end-to-end tests find it by its name.
 (

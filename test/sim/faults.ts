@@ -2,6 +2,7 @@
  * What goes wrong. Every fault begins at some moment and returns how it is healed; those that heal
  * by themselves (a killed process is started again by Swarm) return nothing to do.
  */
+import { type SynchronousSpec } from '../../src/core/spec';
 import { type Channel } from './kernel/network';
 import { type Random } from './kernel/random';
 import { type SimNode } from './world/node';
@@ -53,6 +54,14 @@ function cutNode(
   };
 }
 
+/** What a spec may ask for. */
+export const SYNCHRONOUS: readonly (SynchronousSpec | null)[] = [
+  null,
+  { mode: 'any', number: 1, durability: 'preferred' },
+  { mode: 'any', number: 1, durability: 'required' },
+  { mode: 'first', number: 1, durability: 'preferred' },
+];
+
 const fault = (name: string, weight: number, begin: Fault['begin']): Fault => ({
   name,
   weight,
@@ -82,6 +91,15 @@ export const FAULTS: readonly Fault[] = [
     node.freezeContainer();
     return () => {
       if (container !== null) node.thawContainer(container);
+    };
+  }),
+  fault('primary killed while its standbys lag', 2, (world) => {
+    const primary = world.nodes.find(({ postgres }) => postgres?.server === world.state?.primary);
+    const standbys = world.nodes.flatMap(({ postgres }) => postgres ?? []);
+    for (const { temper } of standbys) temper.flushMs = 1_000;
+    world.scheduler.after(1_500, () => primary?.container?.kill());
+    return () => {
+      for (const { temper } of standbys) temper.flushMs = 0.3;
     };
   }),
   fault('container told to end', 1, (world, random) => {
@@ -212,6 +230,38 @@ export const FAULTS: readonly Fault[] = [
     const names = world.spec.servers.map(({ name }) => name);
     world.changeSpec((spec) => ({ ...spec, primary: random.pick(names) }));
     return NOTHING;
+  }),
+  fault('synchronous replication changed', 2, (world, random) => {
+    const synchronous = random.pick(SYNCHRONOUS);
+    world.changeSpec((spec) => ({ ...spec, replication: { synchronous } }));
+    return NOTHING;
+  }),
+  fault('leases made longer or shorter', 1, (world, random) => {
+    const ttlMs = random.pick([4_000, 5_000, 8_000]);
+    world.changeSpec((spec) => ({ ...spec, failover: { ...spec.failover, ttlMs } }));
+    return NOTHING;
+  }),
+  fault('leases given up', 1, (world) => {
+    const be = (mode: 'manual' | 'automatic'): void =>
+      world.changeSpec((spec) => ({ ...spec, failover: { ...spec.failover, mode } }));
+    be('manual');
+    return () => be('automatic');
+  }),
+  fault('a server fenced by a person', 1, (world, random) => {
+    const { name } = random.pick(world.spec.servers);
+    world.changeState((state) => ({ ...state, fenced: [name] }));
+    return () => world.changeState((state) => ({ ...state, fenced: [] }));
+  }),
+  fault('restarts asked for', 1, (world, random) => {
+    const servers = random.shuffled(world.spec.servers).map(({ name }) => name);
+    const restart = { id: world.newId('restart'), servers };
+    world.changeState((state) => ({ ...state, restart }));
+    return NOTHING;
+  }),
+  fault('node drained', 2, (world, random) => {
+    const node = nodeOfServer(world, random);
+    node.drain();
+    return () => node.fill();
   }),
   fault('paused', 1, (world) => {
     const since = '2026-01-01T00:00:00.000Z';

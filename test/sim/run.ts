@@ -11,7 +11,7 @@ import { Paused } from './checkers/pause';
 import { missing } from './checkers/recovery';
 import { SinglePrimary } from './checkers/single-primary';
 import { Terms } from './checkers/terms';
-import { planFaults, type Heal, type Planned } from './faults';
+import { planFaults, SYNCHRONOUS, type Heal, type Planned } from './faults';
 import { installMemory, installProbe, observeDecisions } from './probe';
 import { installExchange } from './world/exchange';
 import { World, type Tracer } from './world/world';
@@ -146,12 +146,7 @@ async function suffer(world: World, random: Random, planned: readonly Planned[])
 
 function specFor(random: Random, { servers, synchronous: given }: RunOptions): Spec {
   const count = servers ?? random.pick([2, 3] as const);
-  const chosen = random.pick([
-    null,
-    { mode: 'any', number: 1, durability: 'preferred' },
-    { mode: 'any', number: 1, durability: 'required' },
-    { mode: 'first', number: 1, durability: 'preferred' },
-  ] as const);
+  const chosen = random.pick(SYNCHRONOUS);
   const synchronous = given === undefined ? chosen : given;
   return {
     cluster: 'orders',

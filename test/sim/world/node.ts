@@ -125,6 +125,19 @@ export class SimNode {
     if (this.#volume !== null) this.#world.frozen(this.#volume.postgres.server, false);
   }
 
+  /** `docker node update --availability drain`: nothing that has a place elsewhere runs here. */
+  drain(): void {
+    this.#isContainerWanted = false;
+    this.#world.swarm.setNode(this.name, { availability: 'drain' });
+    this.container?.terminate();
+  }
+
+  fill(): void {
+    this.#isContainerWanted = this.#service !== null;
+    this.#world.swarm.setNode(this.name, { availability: 'active' });
+    if (this.container === null) this.#startLater(RESTART_MS);
+  }
+
   killOperator(): void {
     if (this.#operatorProcess?.isAlive !== true) return;
     this.#note('its operator is killed');
