@@ -52,7 +52,8 @@ export class MatrixCluster {
   static async create(deployment: Deployment, shape: Shape): Promise<MatrixCluster> {
     await MatrixCluster.remove(deployment);
     if (shape.smallVolumeMb !== undefined) await limitVolumes(deployment, shape.smallVolumeMb);
-    await apply(deployment, shape, 'pg1');
+    const file = deployment.file(`${CLUSTER}.yaml`, specOf(shape));
+    await deployment.mustPgswarm('apply', '-f', file);
     await deployment.ready(CLUSTER, 'pg1');
     // Who streams is for members of this role to see.
     await deployment.asSuperuser(CLUSTER, 'pg1', 'grant pg_monitor to app');
@@ -78,19 +79,19 @@ export class MatrixCluster {
     return this.#until('a settled cluster', isSettled);
   }
 
-  /** Moves the role of primary by a switchover, as a user does: by the spec. */
+  /** Moves the role of primary by a switchover. */
   async moveTo(server: string): Promise<void> {
-    const status = await this.settled();
-    if (status.primary === server) return;
-    // After a failover the same old spec moves nothing: first it takes note of what is, and the
-    // operator of that.
-    if (status.declaredPrimary === server) await this.#declare(status.primary ?? server);
-    await this.#declare(server);
+    if ((await this.settled()).primary === server) return;
+    await this.deployment.mustPgswarm('promote', CLUSTER, server, '--yes', '--wait', '120');
+    await this.#until(
+      `${server} as primary`,
+      (status) => isSettled(status) && status.primary === server,
+    );
   }
 
-  /** Lets the spec take note of the present primary, or asks for another one; does not wait. */
-  declare(server: string): Promise<void> {
-    return apply(this.deployment, this.shape, server);
+  /** The same, to be disturbed: whether it works is not asked. */
+  promote(server: string): void {
+    void this.deployment.pgswarm('promote', CLUSTER, server, '--yes').catch(() => undefined);
   }
 
   /** What the primary is until it is started again or another one takes its place. */
@@ -115,14 +116,6 @@ export class MatrixCluster {
         throw new Error(`redundancy was not back after ${timeoutMs / 1000} s: ${status}`);
       }
     }
-  }
-
-  async #declare(server: string): Promise<void> {
-    await this.declare(server);
-    await this.#until(
-      `${server} as primary`,
-      (status) => isSettled(status) && status.primary === server && status.override === null,
-    );
   }
 
   /** Also while no manager answers: that is what some faults are about. */
@@ -183,12 +176,7 @@ const placesOf = ({ servers }: Shape): Place[] =>
     node: `n${index + 1}`,
   }));
 
-async function apply(deployment: Deployment, shape: Shape, primary: string): Promise<void> {
-  const file = deployment.file(`${CLUSTER}.yaml`, specOf(shape, primary));
-  await deployment.mustPgswarm('apply', '-f', file);
-}
-
-function specOf(shape: Shape, primary: string): string {
+function specOf(shape: Shape): string {
   const { sync } = shape;
   const synchronous = `{ synchronous: { mode: any, number: 1, durability: ${sync} } }`;
   return `
@@ -198,7 +186,7 @@ metadata: { name: ${CLUSTER} }
 spec:
   postgres: { version: 17, parameters: { shared_buffers: 128MB } }
   network: { subnet: 10.0.220.0/24 }
-  primary: ${primary}
+  primary: pg1
   servers:
 ${placesOf(shape)
   .map(

@@ -28,7 +28,7 @@ export const killedWhileStopping: Fault = async (scene) => {
   const onTarget = (sql: string): Promise<string> =>
     deployment.asSuperuser(CLUSTER, target.server, sql);
   await onTarget('select pg_wal_replay_pause()');
-  await scene.cluster.declare(target.server);
+  scene.cluster.promote(target.server);
   await deployment.untilPhase(CLUSTER, 'stopping');
   await killContainer(scene);
   return async () => {
@@ -45,7 +45,7 @@ export const killedWhilePromoting: Fault = async (scene) => {
   const change = `cp ${settingsFile} /tmp/before && echo "${slowEnd}" >> ${settingsFile}`;
   await deployment.inside(service, ['sh', '-c', change]);
   await deployment.asSuperuser(CLUSTER, target.server, 'select pg_reload_conf()');
-  await scene.cluster.declare(target.server);
+  scene.cluster.promote(target.server);
   await deployment.untilPhase(CLUSTER, 'promoting');
   // What was copied dies with the container; the line is taken out where the volume is.
   const script = `docker kill ${target.container}
