@@ -143,6 +143,22 @@ export const FAULTS: readonly Fault[] = [
     const { name } = nodeOfServer(world, random);
     return cutNode(world, name, ['replication', 'peers'], random);
   }),
+  fault('primary cut off from the operators and from one standby', 3, (world, random) => {
+    const primary = world.nodes.find(({ postgres }) => postgres?.server === world.state?.primary);
+    const others = world.nodes.filter((node) => node !== primary && node.postgres !== null);
+    if (primary === undefined || others.length === 0) return NOTHING;
+    const heals = [
+      cutNode(world, primary.name, ['control'], random),
+      world.network.cut({
+        channels: ['replication'],
+        from: primary.name,
+        to: random.pick(others).name,
+      }),
+    ];
+    return () => {
+      for (const heal of heals) heal();
+    };
+  }),
   fault('peers cannot be asked', 1, (world, random) => {
     const { name } = nodeOfServer(world, random);
     return cutNode(world, name, ['peers', 'control'], random);
@@ -289,11 +305,11 @@ export function planFaults(
   names: readonly string[] | null,
 ): readonly Planned[] {
   const from = names === null ? FAULTS : FAULTS.filter(({ name }) => names.includes(name));
-  const count = random.integer(1, 7);
+  const count = random.integer(2, 12);
   return Array.from({ length: count }, () => ({
     atMs: random.between(0, durationMs),
     // Some shorter than a lease, some longer than everything.
-    forMs: random.pick([300, 1_500, 6_000, 15_000]) * random.between(0.5, 1.5),
+    forMs: random.pick([300, 1_500, 5_000, 12_000]) * random.between(0.5, 1.5),
     fault: someFault(random, from),
   })).toSorted((a, b) => a.atMs - b.atMs);
 }
