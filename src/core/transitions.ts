@@ -233,6 +233,11 @@ export function contractRecorded(state: ClusterState, contract: Contract | null)
   return { ...state, contract };
 }
 
+/** The spec and the primary are in agreement again, or the spec asks for something new. */
+export function overrideEnded(state: ClusterState): ClusterState {
+  return { ...state, override: null };
+}
+
 export function timelineRecorded(state: ClusterState, timeline: number): ClusterState {
   return { ...state, timeline };
 }

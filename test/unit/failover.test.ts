@@ -405,7 +405,23 @@ const CASES: readonly Case[] = [
     situation: withState(withSpec(trio, { primary: 'pg3' }), {
       override: { ...override, declared: 'pg2', to: 'pg1' },
     }),
+    rule: 'override-over',
+  },
+  {
+    name: 'the spec names the new primary, so that the old one can be asked for later',
+    situation: withState(trio, { override: { ...override, declared: 'pg2', to: 'pg1' } }),
+    rule: 'override-over',
+    because: /pg1 is primary, as declared/,
+  },
+  {
+    name: 'the spec named yet another primary before',
+    situation: afterRecord(
+      withState(withSpec(trio, { primary: 'pg3' }), {
+        override: { ...override, declared: 'pg2', to: 'pg1' },
+      }),
+    ),
     rule: 'switchover-begin',
+    because: /pg3/,
   },
   {
     name: 'the declared primary has been back for long enough',

@@ -8,7 +8,7 @@ import { lagBytes } from '../lsn';
 import { type PrimaryReport, type StandbyReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
 import { type Override } from '../state';
-import { beginSwitchover } from '../transitions';
+import { beginSwitchover, overrideEnded } from '../transitions';
 import { recorded, rule, type Rule } from './rule';
 import { hasRoom, isFull } from './servers';
 
@@ -123,7 +123,7 @@ function declared(view: View): Wish | null {
     : { to: spec.primary, reason: `declared in generation ${generation}` };
 }
 
-/** The override that holds now: it ends when the spec declares another primary, or is followed. */
+/** The override that holds now; once the spec has declared another primary it never does again. */
 export function activeOverride({ spec, state }: View): Override | null {
   const { override, primary } = state;
   return override?.declared === spec.primary && primary !== spec.primary ? override : null;
@@ -167,6 +167,24 @@ function obstacleOf(view: View, target: ServerView): Obstacle | null {
 }
 
 export const requestRules: readonly Rule[] = [
+  rule<Override>({
+    id: 'override-over',
+    section: 'failover',
+    about:
+      'The spec names the new primary, or asks for yet another: what it names from now on counts again.',
+    when: (view) =>
+      view.state.change === null && activeOverride(view) === null ? view.state.override : null,
+    because: ({ declared }, { spec, state }) =>
+      state.primary === spec.primary
+        ? `${spec.primary} is primary, as declared`
+        : `the spec declares ${spec.primary} now, and ${declared} before`,
+    steps: (_, view) =>
+      recorded(view, overrideEnded(view.state), {
+        rule: 'override-over',
+        summary: 'follow the declared primary again',
+        message: `the declared primary (${view.spec.primary}) counts again`,
+      }),
+  }),
   rule<Request>({
     id: 'switchover-begin',
     section: 'request',
