@@ -520,6 +520,7 @@ const SUBJECT = [
   'record-loss',
   'record-timeline',
   'primary-diverged',
+  'override-over',
 ];
 
 describe('failover', () => {
