@@ -4,20 +4,26 @@ import { CLUSTER } from './cluster';
 import { inNode, killContainer, stopReplication, type Fault } from './faults';
 import { type Actor, type Scene } from './scene';
 
-/** More than `failover.maxLag`, which is 16 MB. */
+/** `failover.maxLag` unless the spec says otherwise. */
+const lagBytesMax = 16 * 1024 * 1024;
 const FILLER = 'create table filler as select generate_series(1, 600000) n';
 const settingsFile = '/var/lib/pgswarm/data/pgdata/postgresql.auto.conf';
 const slowEnd = `recovery_end_command = 'sleep 15'`;
 
 /** The standbys are too far behind to be promoted, and the primary's container dies. */
 export const laggingStandby: Fault = async (scene) => {
+  const { primary } = scene;
   const { deployment } = scene.cluster;
   const heal = await stopReplication(scene);
   await deployment.sql(CLUSTER, FILLER);
+  // Only what the primary has reported can be known of it once it is dead.
+  await deployment.until(CLUSTER, 'a lag that is known', ({ servers }) =>
+    servers.every(({ name, lagBytes }) => name === primary.server || (lagBytes ?? 0) > lagBytesMax),
+  );
   await killContainer(scene);
   return async () => {
     await heal?.();
-    await deployment.sql(CLUSTER, 'drop table filler');
+    await deployment.sql(CLUSTER, 'drop table if exists filler');
   };
 };
 
