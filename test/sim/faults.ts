@@ -198,6 +198,13 @@ export const FAULTS: readonly Fault[] = [
     leadingNode(world)?.terminateOperator();
     return NOTHING;
   }),
+  fault('primary cut off while the leading operator ends', 1, (world, random) => {
+    const primary = world.nodes.find(({ postgres }) => postgres?.server === world.state?.primary);
+    const leader = leadingNode(world);
+    if (primary === undefined || leader === primary) return NOTHING;
+    world.scheduler.after(random.between(0, 1_000), () => leader?.terminateOperator());
+    return cutNode(world, primary.name, ['control', 'peers', 'replication'], random);
+  }),
   fault('answers of the store are lost', 2, (world) => {
     world.raft.answerLoss = 0.3;
     return () => {

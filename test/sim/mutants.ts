@@ -28,6 +28,7 @@ export interface Mutant {
   readonly faults: readonly string[];
   readonly servers: 2 | 3 | null;
   readonly synchronous?: SynchronousSpec | null;
+  readonly ttlMs?: number;
   /** It is caught within so many seeds. */
   readonly seedsMax: number;
   /** Returns what makes it right again. */
@@ -91,8 +92,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the leader grants more than is left of its own reign',
     invariant: 'S1',
-    faults: ['leading operator cut off from Raft', 'server cut off from the others'],
-    servers: 2,
+    faults: ['node cut off from all'],
+    servers: null,
+    ttlMs: 10_000,
     seedsMax: 60,
     install: (): Undo => {
       const leftMs = Object.getOwnPropertyDescriptor(Leadership.prototype, 'leftMs')
@@ -107,7 +109,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a new leader forgets the leases that its predecessor has granted',
     invariant: 'S1',
-    faults: ['leading operator told to end', 'server cut off from the operators'],
+    faults: ['primary cut off while the leading operator ends'],
     servers: null,
     seedsMax: 100,
     install: (): Undo => {
@@ -159,9 +161,10 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a synchronous set is guaranteed as soon as it is wanted',
     invariant: 'S3',
-    faults: ['node killed', 'replication cut', 'slow disk of a standby'],
-    servers: null,
-    seedsMax: 300,
+    faults: ['primary killed while its standbys lag'],
+    servers: 2,
+    synchronous: { ...ANY_1, durability: 'preferred' },
+    seedsMax: 60,
     install: (): Undo => {
       const { syncOfTerm } = syncModule;
       return replaced(syncModule, {

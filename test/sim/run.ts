@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly faults?: readonly string[];
   /** Instead of what the seed would choose; null: asynchronous. */
   readonly synchronous?: SynchronousSpec | null;
+  /** Length of the leases; 5 s unless it says otherwise. */
+  readonly ttlMs?: number;
   /** Only this judge looks. */
   readonly invariant?: string;
 }
@@ -144,7 +146,7 @@ async function suffer(world: World, random: Random, planned: readonly Planned[])
   if (!world.scheduler.isStopped) for (const heal of [...open]) heal();
 }
 
-function specFor(random: Random, { servers, synchronous: given }: RunOptions): Spec {
+function specFor(random: Random, { servers, ttlMs = 5_000, synchronous: given }: RunOptions): Spec {
   const count = servers ?? random.pick([2, 3] as const);
   const chosen = random.pick(SYNCHRONOUS);
   const synchronous = given === undefined ? chosen : given;
@@ -163,7 +165,7 @@ function specFor(random: Random, { servers, synchronous: given }: RunOptions): S
     replication: { synchronous },
     failover: {
       mode: 'automatic',
-      ttlMs: 5_000,
+      ttlMs,
       lagBytesMax: 16 * 1024 ** 2,
       delayMs: 0,
       priorities: {},
