@@ -131,7 +131,7 @@ export interface PostgresCluster {
        */
       ttl?: string;
       /**
-       * A standby that is known to miss more than this does not become primary in a failover. With synchronous replication nothing may be missing.
+       * A standby that is known to miss more than this does not become primary in a failover. What the primary wrote after its last heartbeat, a second at most, is not known. With synchronous replication nothing may be missing.
        */
       maxLag?: string;
       /**
