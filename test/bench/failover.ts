@@ -105,11 +105,12 @@ async function steady(deployment: Deployment): Promise<number> {
 }
 
 /** In words that need no knowledge of this machine. */
-const circumstances = ({ n }: Options): string => {
+const circumstances = ({ n, cells }: Options): string => {
+  const chosen = cells === mainCells.join(',') ? '' : ` --cells ${cells}`;
   const processors = cpus();
   const date = new Date().toISOString().slice(0, 10);
   const machine = `${processors.length} cores (${processors[0]?.model.trim() ?? 'unknown'})`;
-  return `\`npm run bench:failover -- -n ${n}\`, ${date}, three nodes on one machine with ${machine}`;
+  return `\`npm run bench:failover -- -n ${n}${chosen}\`, ${date}, three nodes on one machine with ${machine}`;
 };
 
 function isClean({ results, failures }: Outcome): boolean {
