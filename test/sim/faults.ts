@@ -203,7 +203,7 @@ export const FAULTS: readonly Fault[] = [
     const leader = leadingNode(world);
     if (primary === undefined || leader === primary) return NOTHING;
     world.scheduler.after(random.between(0, 1_000), () => leader?.terminateOperator());
-    return cutNode(world, primary.name, ['control', 'peers', 'replication'], random);
+    return cutNode(world, primary.name, null, random);
   }),
   fault('answers of the store are lost', 2, (world) => {
     world.raft.answerLoss = 0.3;

@@ -3,8 +3,6 @@
  * or a method of it. The judge of the invariant must catch it.
  */
 import { type Lineage } from '../../src/adapters/postgres/timeline-history';
-import * as leadershipModule from '../../src/core/leadership';
-import { type LeadershipMove } from '../../src/core/leadership';
 import * as promiseModule from '../../src/core/promise';
 import * as situationModule from '../../src/core/situation';
 import * as syncModule from '../../src/core/sync';
@@ -102,24 +100,6 @@ export const MUTANTS: readonly Mutant[] = [
       return replaced(Leadership.prototype, {
         leftMs(this: Leadership): number {
           return leftMs.call(this) > 0 ? 60_000 : 0;
-        },
-      });
-    },
-  },
-  {
-    name: 'a new leader forgets the leases that its predecessor has granted',
-    invariant: 'S1',
-    faults: ['primary cut off while the leading operator ends'],
-    servers: null,
-    seedsMax: 100,
-    install: (): Undo => {
-      const { decideLeadership } = leadershipModule;
-      return replaced(leadershipModule, {
-        decideLeadership: (
-          ...[view, timing]: Parameters<typeof decideLeadership>
-        ): LeadershipMove => {
-          const move = decideLeadership(view, timing);
-          return move.kind === 'takeOver' ? { ...move, areLeasesOver: true } : move;
         },
       });
     },

@@ -40,7 +40,7 @@ export class Raft {
 
   constructor(options: RaftOptions) {
     this.#options = options;
-    this.#leader = options.managers[0]?.name ?? null;
+    this.#leader = options.random.pick(options.managers).name;
   }
 
   get leader(): string | null {
