@@ -12,12 +12,12 @@ import { type Observation } from '../core/observation';
 import { type Assignment, type HeartbeatAnswer, type Report } from '../core/protocol';
 import { viewOf, type Situation, type View } from '../core/situation';
 import { type SpecRecord } from '../core/spec';
-import { upgraded, type ClusterState } from '../core/state';
+import { type ClusterState } from '../core/state';
 import { statusOf, type Status } from '../core/status';
 import { describe, type Step } from '../core/steps';
 import { takenOver } from '../core/transitions';
-import { CLUSTER_LABEL, specRecordName, stateRecordName } from '../core/names';
 import { type Log } from '../adapters/log';
+import { ClusterRecords } from './cluster-records';
 import { ConditionClock } from './condition-clock';
 import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
 import { GapClock } from './gap-clock';
@@ -62,6 +62,7 @@ export class ClusterController implements ClusterLoop {
   readonly #areLeasesOver: boolean;
   readonly #gap: GapClock;
   readonly #leases: LeaseBook;
+  readonly #records: ClusterRecords;
   readonly #streams = new StreamClock();
   readonly #swarm: SwarmView;
   readonly #suspicion: Suspicion;
@@ -70,11 +71,8 @@ export class ClusterController implements ClusterLoop {
   readonly #waiters = new Set<Waiter>();
   readonly #volumesRemoved = new Set<string>();
   readonly #conditions = new ConditionClock();
-  #spec: StoredRecord<SpecRecord> | null = null;
-  #state: StoredRecord<ClusterState> | null = null;
   /** The former leader's writes fail from now on: leases may be granted. */
   #isTaken = false;
-  #areRecordsStale = true;
   #decision: Decision | null = null;
   #phase: { readonly id: string; readonly sinceMs: number } | null = null;
   #failure: string | null = null;
@@ -92,12 +90,17 @@ export class ClusterController implements ClusterLoop {
     this.#areLeasesOver = reign.areLeasesOver;
     const lookAgain = (): void => this.look('reports');
     this.#leases = new LeaseBook(() => ports.clock.monotonicMs(), lookAgain);
-    const { clock, swarm } = ports;
+    const { clock, swarm, store } = ports;
+    this.#records = new ClusterRecords({
+      cluster,
+      store,
+      assertLeading: (state) => this.#assertLeading(state),
+    });
     this.#swarm = new SwarmView({ cluster, swarm, clock, onLate: lookAgain });
     this.#suspicion = new Suspicion({
       clock,
       heardAtMs: (server) => this.#reports.all()[server]?.seenAtMs ?? null,
-      isPrimary: (server) => server === this.#state?.value.primary && this.#isTaken,
+      isPrimary: (server) => server === this.#records.state?.primary && this.#isTaken,
       ask: () => this.look('swarm'),
     });
     this.#leadingSinceMs = ports.clock.monotonicMs();
@@ -108,14 +111,15 @@ export class ClusterController implements ClusterLoop {
   /** First makes every write of the leader before this one fail, then begins to look. */
   async start(): Promise<void> {
     await this.#reload();
-    if (this.#spec === null) return;
-    if (this.#state !== null && this.#state.value.leaderEpoch !== this.#leaderEpoch) {
-      await this.#write(takenOver(this.#state.value, this.#leaderEpoch));
+    const { spec, state } = this.#records;
+    if (spec === null) return;
+    if (state !== null && state.leaderEpoch !== this.#leaderEpoch) {
+      await this.#write(takenOver(state, this.#leaderEpoch));
     }
     this.#isTaken = true;
-    const ttlMs = this.#state?.value.contract?.ttlMs ?? 0;
+    const ttlMs = this.#records.state?.contract?.ttlMs ?? 0;
     this.#leases.begin(this.#areLeasesOver ? 0 : ttlMs);
-    this.#term = this.#state?.value.term ?? null;
+    this.#term = this.#records.state?.term ?? null;
     this.#actor.start();
   }
 
@@ -131,17 +135,17 @@ export class ClusterController implements ClusterLoop {
   /** Something may have changed; `what` says which knowledge is not to be trusted any more. */
   look(what: 'reports' | 'swarm' | 'records'): void {
     if (what === 'swarm') this.#swarm.stale();
-    if (what === 'records') this.#areRecordsStale = true;
+    if (what === 'records') this.#records.stale();
     this.#actor.send({ type: 'LOOK' });
   }
 
   /** The uid from which the cluster's keys are derived; null before its first record. */
   get uid(): string | null {
-    return this.#state?.value.uid ?? null;
+    return this.#records.state?.uid ?? null;
   }
 
   get spec(): StoredRecord<SpecRecord> | null {
-    return this.#spec;
+    return this.#records.spec;
   }
 
   /** Takes an instance's report and answers what it shall be; null when the server is unknown. */
@@ -150,7 +154,7 @@ export class ClusterController implements ClusterLoop {
     const nowMs = this.#ports.clock.monotonicMs();
     const outcome = this.#reports.enter(report, nowMs);
     if (outcome !== 'repeated') {
-      this.#gap.reported(report, this.#state?.value ?? null);
+      this.#gap.reported(report, this.#records.state);
       this.#streams.reported(report, nowMs);
     }
     const view = this.#view();
@@ -158,7 +162,7 @@ export class ClusterController implements ClusterLoop {
     if (view === null || assignment === null) return null;
     const leaseMs = outcome === 'repeated' ? null : this.#lease(view, report, assignment);
     if (assignment.task.kind === 'stop') this.#gap.toldToStop();
-    const isAwaited = outcome === 'same' && this.#state?.value.change != null;
+    const isAwaited = outcome === 'same' && this.#records.state?.change != null;
     if (outcome === 'news' || isAwaited) {
       this.#wakeWaiters();
       this.look('reports');
@@ -171,7 +175,8 @@ export class ClusterController implements ClusterLoop {
    * stopped for a switchover is granted more time; one that was taken for lost is not.
    */
   #lease(view: View, { server, taskId }: Report, { task }: Assignment): number | null {
-    if (server !== view.state.primary) return null;
+    // What is not known to be true is no ground for a lease.
+    if (server !== view.state.primary || !this.#records.isCertain) return null;
     const isStopping = view.state.change?.phase === 'stopping' && task.kind === 'stop';
     const contract = task.kind === 'primary' || isStopping ? assignedContract(view) : null;
     if (contract === null) return null;
@@ -233,16 +238,16 @@ export class ClusterController implements ClusterLoop {
   // ── the loop ─────────────────────────────────────────────────────────────────────────────
 
   async observe(): Promise<Done> {
-    if (this.#areRecordsStale) await this.#reload();
+    await this.#reload();
     // An announcement of Docker's may have been missed: people write records, too.
-    if (this.#swarm.isOld) this.#areRecordsStale = true;
+    if (this.#swarm.isOld) this.#records.stale();
     const silence = await this.#swarm.refresh(this.#isRoleChanging() ? 0 : SWARM_PATIENCE_MS);
     if (silence !== null) this.#failure = silence;
     return 'done';
   }
 
   #suspect(server: string): void {
-    if (server !== this.#state?.value.primary) return;
+    if (server !== this.#records.state?.primary) return;
     const fields = { cluster: this.cluster, server };
     this.#ports.log.info('the primary has hung up; asking Swarm what became of it', fields);
     this.#suspicion.begin(server);
@@ -279,7 +284,7 @@ export class ClusterController implements ClusterLoop {
     const kind = error instanceof OperatingError ? error.kind : 'transient';
     const fields = { cluster: this.cluster, rule: this.#decision?.rule, kind };
     if (kind === 'stale') {
-      this.#areRecordsStale = true;
+      this.#records.stale();
       this.#swarm.stale();
       this.#ports.log.debug('the world has moved; looking again', fields);
     } else {
@@ -297,7 +302,8 @@ export class ClusterController implements ClusterLoop {
         await this.#write(step.next);
         return;
       case 'forget':
-        await this.#forget();
+        await this.#records.remove();
+        this.#ports.onForgotten(this.cluster);
         return;
       default:
         await this.#ports.swarm.apply(step);
@@ -307,36 +313,19 @@ export class ClusterController implements ClusterLoop {
   }
 
   async #write(next: ClusterState): Promise<void> {
-    const { store } = this.#ports;
-    this.#state =
-      this.#state === null
-        ? await store.create(stateRecordName(this.cluster), next, {
-            [CLUSTER_LABEL]: this.cluster,
-          })
-        : await store.update(this.#state, next);
+    await this.#records.write(next);
     this.#noteState();
   }
 
-  async #forget(): Promise<void> {
-    const { store } = this.#ports;
-    if (this.#state !== null) await store.remove(this.#state);
-    if (this.#spec !== null) await store.remove(this.#spec);
-    this.#ports.onForgotten(this.cluster);
-  }
-
   async #reload(): Promise<void> {
-    this.#areRecordsStale = false;
-    const { store } = this.#ports;
-    this.#spec = await store.read<SpecRecord>(specRecordName(this.cluster));
-    const state = await store.read<ClusterState>(stateRecordName(this.cluster));
-    this.#state = state === null ? null : { ...state, value: upgraded(state.value) };
-    if (this.#spec === null) this.#ports.onForgotten(this.cluster);
+    await this.#records.refresh();
+    if (this.#records.spec === null) this.#ports.onForgotten(this.cluster);
     this.#noteState();
   }
 
   /** By the clock, and by the record: a later leader's epoch in it ends this one's writing for good. */
-  #assertLeading(): void {
-    const epoch = this.#state?.value.leaderEpoch ?? this.#leaderEpoch;
+  #assertLeading(state = this.#records.state): void {
+    const epoch = state?.leaderEpoch ?? this.#leaderEpoch;
     if (this.#ports.isLeading() && epoch <= this.#leaderEpoch) return;
     throw new OperatingError('refused', 'NotLeading', 'this operator does not lead any more');
   }
@@ -345,7 +334,7 @@ export class ClusterController implements ClusterLoop {
 
   #noteState(): void {
     this.#noteTerm();
-    const change = this.#state?.value.change ?? null;
+    const change = this.#records.state?.change ?? null;
     const id = change === null ? null : `${change.id} ${change.phase}`;
     if (id !== (this.#phase?.id ?? null)) {
       this.#phase = id === null ? null : { id, sinceMs: this.#ports.clock.monotonicMs() };
@@ -355,24 +344,24 @@ export class ClusterController implements ClusterLoop {
 
   /** A new primary has had no lease yet; it is given the time to come for its first one. */
   #noteTerm(): void {
-    const state = this.#state?.value;
-    if (!this.#isTaken || state === undefined || state.term === this.#term) return;
+    const state = this.#records.state;
+    if (!this.#isTaken || state === null || state.term === this.#term) return;
     if (this.#term !== null) this.#leases.begin(state.contract?.ttlMs ?? 0);
     this.#term = state.term;
   }
 
   #isRoleChanging(): boolean {
-    const phase = this.#state?.value.change?.phase;
+    const phase = this.#records.state?.change?.phase;
     return phase === 'stopping' || phase === 'promoting';
   }
 
   #situation(): Situation | null {
-    if (this.#spec === null) return null;
+    if (this.#records.spec === null) return null;
     const { clock, newUid, image, fingerprints } = this.#ports;
-    const uid = this.#state?.value.uid ?? null;
+    const uid = this.#records.state?.uid ?? null;
     return {
-      record: this.#spec.value,
-      state: this.#state?.value ?? null,
+      record: this.#records.spec.value,
+      state: this.#records.state,
       observation: this.observation(),
       nowMs: clock.monotonicMs(),
       now: clock.now().toISOString(),

@@ -35,8 +35,10 @@ function election(view: View): Election | null {
 }
 
 /** The best candidate, once everybody who might be better has spoken. */
-function elected({ judgement, change, phaseAgeMs }: Election): Candidate | null {
-  if (change.harmless === null) return null;
+function elected(found: Election, view: View): Candidate | null {
+  const { judgement, change, phaseAgeMs } = found;
+  // Also now: a leader that had not known of this election may have granted another lease.
+  if (change.harmless === null || whyHarmless(view, found) === null) return null;
   const isAwaited = judgement.rejected.some(({ isPassing }) => isPassing);
   // A better one may be about to answer; one that is dead must not hold up the others for long.
   return isAwaited && phaseAgeMs < STRAGGLERS_MS ? null : (judgement.fit[0] ?? null);
@@ -126,7 +128,7 @@ export const failoverRules: readonly Rule[] = [
       'The old primary cannot write any more, and a server is fit to take over: a new term begins.',
     when: (view) => {
       const found = election(view);
-      const candidate = found === null || shouldGoOn(found, view) ? null : elected(found);
+      const candidate = found === null || shouldGoOn(found, view) ? null : elected(found, view);
       return found === null || candidate === null ? null : { ...found, candidate };
     },
     because: ({ candidate, change }) =>
