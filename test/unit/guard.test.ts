@@ -13,8 +13,9 @@ const log = createLogger({ silent: true });
 describe('guard', function () {
   this.timeout(20_000);
 
-  const directory = mkdtempSync(join(tmpdir(), 'pgswarm-guard-'));
   const started: ChildProcess[] = [];
+  // Each has its own: a guard may still be looking for more when the last process is gone.
+  let directory: string;
   let guard: Guard;
   let onReady: () => void = () => undefined;
 
@@ -35,16 +36,17 @@ describe('guard', function () {
     return performance.now();
   }
 
-  before(async () => {
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'pgswarm-guard-'));
     guard = startGuard({ directory, log, onEnd: () => undefined, onReady: () => onReady() });
     expect(guard.isAlive).to.equal(false);
     await ready();
   });
 
-  after(() => {
+  afterEach(() => {
     guard.close();
     expect(guard.isAlive).to.equal(false);
-    for (const child of started) child.kill('SIGKILL');
+    for (const child of started.splice(0)) child.kill('SIGKILL');
     rmSync(directory, { recursive: true });
   });
 
@@ -67,6 +69,14 @@ describe('guard', function () {
     expect(await killed(child)).to.be.at.least(deadlineMs);
   });
 
+  it('never acts on a deadline that never comes', async () => {
+    const child = start(directory);
+    guard.hold(Infinity);
+    const deadlineMs = performance.now() + 200;
+    setTimeout(() => guard.hold(deadlineMs), 100);
+    expect(await killed(child)).to.be.at.least(deadlineMs);
+  });
+
   it('kills at once when the deadline is over, and the next time too', async () => {
     for (const deadlineMs of [0, 0, -Infinity]) {
       const child = start(directory);
@@ -74,13 +84,5 @@ describe('guard', function () {
       await killed(child);
       guard.release();
     }
-  });
-
-  it('never acts on a deadline that never comes', async () => {
-    const child = start(directory);
-    guard.hold(Infinity);
-    const deadlineMs = performance.now() + 200;
-    setTimeout(() => guard.hold(deadlineMs), 100);
-    expect(await killed(child)).to.be.at.least(deadlineMs);
   });
 });
