@@ -51,14 +51,24 @@ export async function harvest(options: FarmOptions): Promise<Harvest> {
   };
 }
 
+/** A program runs only so many: worlds leave things behind. */
+const SEEDS_A_PROGRAM = 500;
+
 async function runWorker(
-  { from, seeds, servers }: FarmOptions,
+  options: FarmOptions,
   index: number,
   workers: number,
   take: (line: Line) => void,
 ): Promise<void> {
-  const plan = [from + index, from + seeds, workers, servers ?? 0].map(String);
-  const child = spawn(process.execPath, [...NODE_OPTIONS, WORKER, ...plan], {
+  const end = options.from + options.seeds;
+  const step = SEEDS_A_PROGRAM * workers;
+  for (let from = options.from + index; from < end; from += step) {
+    await runProgram([from, Math.min(from + step, end), workers, options.servers ?? 0], take);
+  }
+}
+
+async function runProgram(plan: readonly number[], take: (line: Line) => void): Promise<void> {
+  const child = spawn(process.execPath, [...NODE_OPTIONS, WORKER, ...plan.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   createInterface(child.stdout).on('line', (line) => take(JSON.parse(line) as Line));
