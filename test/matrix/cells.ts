@@ -36,6 +36,8 @@ export interface Leaders {
 }
 
 export const backTargetMs = 15_000;
+/** A node that is switched on boots its Docker first, and Swarm has to take it in again. */
+const afterBootMs = 45_000;
 const leaseGapMs = 6000;
 /** Raft's election was measured at 14 to 20 s; three seconds more. */
 const electionGapMs = 23_000;
@@ -84,6 +86,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killNode,
     until: 'moved',
     primary: 'moves',
+    backTargetMs: afterBootMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -93,6 +96,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killNode,
     until: 'moved',
     primary: 'moves',
+    backTargetMs: afterBootMs,
     gapTargetMs: electionGapMs,
     leaders: { swarm: 'here' },
   },
@@ -102,6 +106,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killNode,
     until: 'moved',
     primary: 'moves',
+    backTargetMs: afterBootMs,
     gapTargetMs: null,
     leaders: { swarm: 'elsewhere', operator: 'here' },
   },
