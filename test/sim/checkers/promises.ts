@@ -16,7 +16,7 @@ export class Promises {
   see(happening: Happening): void {
     switch (happening.kind) {
       case 'acknowledged':
-        if (this.#isBinding(happening.isSynchronous)) this.#keep(happening.at);
+        if (this.#isBinding(happening)) this.#keep(happening.at);
         return;
       case 'state': {
         const { before, after } = happening;
@@ -65,8 +65,13 @@ export class Promises {
     return this.#truth.spec.replication.synchronous?.durability === 'required';
   }
 
-  /** By the record: what PostgreSQL does must imply it, and this is what is checked. */
-  #isBinding(isSynchronous: boolean): boolean {
-    return this.#truth.state?.sync.guaranteed != null || (this.#isRequired && isSynchronous);
+  /**
+   * By the record: what the primary's PostgreSQL does must imply it, and this is what is checked. A
+   * former primary that was asynchronous, and is thawed, promises nothing of the present term.
+   */
+  #isBinding({ server, isSynchronous }: Extract<Happening, { kind: 'acknowledged' }>): boolean {
+    const state = this.#truth.state;
+    const isGuaranteed = state?.primary === server && state.sync.guaranteed !== null;
+    return isGuaranteed || (this.#isRequired && isSynchronous);
   }
 }
