@@ -4,8 +4,8 @@ import { type Report } from '../core/protocol';
 
 export class ReportBook {
   readonly #newest = new Map<string, SeenReport>();
-  /** Starts of instance managers that are over: nothing they said is true any more. */
-  readonly #endedBoots = new Set<string>();
+  /** The newest of each start of an instance manager, by its id. */
+  readonly #sequences = new Map<string, number>();
 
   /** By server. */
   all(): Readonly<Record<string, SeenReport>> {
@@ -15,18 +15,14 @@ export class ReportBook {
   /** `repeated`: played again, or overtaken, and not kept; `news`: more than positions differ. */
   enter(report: Report, seenAtMs: number): 'repeated' | 'same' | 'news' {
     const before = this.#newest.get(report.server)?.report;
-    if (!this.#isNewer(report, before)) return 'repeated';
+    // Which of two starts is the later one nobody can tell from one report: one that was long on its
+    // way is taken for the newest until the other, which goes on, is heard again.
+    if (report.sequence <= (this.#sequences.get(report.bootId) ?? 0)) return 'repeated';
+    this.#sequences.set(report.bootId, report.sequence);
     this.#newest.set(report.server, { report, seenAtMs });
     return before !== undefined && withoutPositions(before) === withoutPositions(report)
       ? 'same'
       : 'news';
-  }
-
-  #isNewer({ bootId, sequence }: Report, before: Report | undefined): boolean {
-    if (before?.bootId === bootId) return sequence > before.sequence;
-    if (this.#endedBoots.has(bootId)) return false;
-    if (before !== undefined) this.#endedBoots.add(before.bootId);
-    return true;
   }
 }
 
