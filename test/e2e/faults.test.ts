@@ -25,6 +25,7 @@ spec:
   ${image === '' ? '' : `image: ${image}`}
   postgres: { version: 17 }
   network: { subnet: 10.0.210.0/24 }
+  failover: { mode: manual }
   primary: pg1
   servers:
     - { name: pg1, node: { hostname: n1 }, port: 5440 }
@@ -85,7 +86,8 @@ describe('faults around a cluster', function () {
         expect(code).to.equal(1);
         expect(stderr).to.match(/Worker nodes.*Use a manager/s);
       } finally {
-        await deployment.docker(['node', 'promote', 'n3']);
+        // The node's record is written by Swarm itself at the same time.
+        await eventually(() => deployment.docker(['node', 'promote', 'n3']));
       }
     });
   });
