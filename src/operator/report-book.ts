@@ -4,7 +4,7 @@ import { type Report } from '../core/protocol';
 
 export class ReportBook {
   readonly #newest = new Map<string, SeenReport>();
-  /** The newest of each start of an instance manager, by its id. */
+  /** The newest of each start of an instance manager, by server and boot id. */
   readonly #sequences = new Map<string, number>();
 
   /** By server. */
@@ -17,8 +17,9 @@ export class ReportBook {
     const before = this.#newest.get(report.server)?.report;
     // Which of two starts is the later one nobody can tell from one report: one that was long on its
     // way is taken for the newest until the other, which goes on, is heard again.
-    if (report.sequence <= (this.#sequences.get(report.bootId) ?? 0)) return 'repeated';
-    this.#sequences.set(report.bootId, report.sequence);
+    const start = `${report.server} ${report.bootId}`;
+    if (report.sequence <= (this.#sequences.get(start) ?? 0)) return 'repeated';
+    this.#sequences.set(start, report.sequence);
     this.#newest.set(report.server, { report, seenAtMs });
     return before !== undefined && withoutPositions(before) === withoutPositions(report)
       ? 'same'

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { harvest } from './farm';
 import { runSeed } from './run';
 
-const SEEDS = Number(process.env['PGSWARM_SIM_SEEDS'] ?? 40);
+const SEEDS = Number(process.env['PGSWARM_SIM_SEEDS'] ?? 20);
 const MINUTE = 60_000;
 
 describe('simulated clusters', () => {

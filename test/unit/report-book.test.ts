@@ -36,6 +36,12 @@ describe('the book of reports', () => {
     expect(book.all()['pg1']!.report.bootId).to.equal('b');
   });
 
+  it('keeps two servers apart, whatever they call their boots', () => {
+    const book = new ReportBook();
+    book.enter(report('a', 7), 10);
+    expect(book.enter(report('a', 1, { server: 'pg2' }), 20)).to.equal('news');
+  });
+
   it('believes the boot that goes on, after a report of an earlier one that was long on its way', () => {
     // A new leader had never heard of boot a: it took b for over, and heard nothing of it for ever.
     const book = new ReportBook();
