@@ -20,7 +20,12 @@ export interface LeaderRecord {
   readonly epoch: number;
   /** The holder has stopped acting: nobody needs to wait. */
   readonly released: boolean;
+  /** Released for the operator on this node; the others wait a moment for it. null: for anybody. */
+  readonly handedTo: string | null;
 }
+
+/** What an operator writes about itself when it takes over. */
+export type Self = Pick<LeaderRecord, 'holder' | 'address'> & { readonly node: string };
 
 export interface LeadershipTiming {
   /** Time between the starts of two renewals. */
@@ -33,6 +38,8 @@ export interface LeadershipTiming {
   readonly driftMs: number;
   /** After this long without an answer of the store, a call has failed. */
   readonly callTimeoutMs: number;
+  /** For so long nobody but the operator that it was handed to takes a released leadership. */
+  readonly handOverMs: number;
 }
 
 /** Two renewals may fail before the third comes too late. */
@@ -42,17 +49,20 @@ export const LEADERSHIP_TIMING: LeadershipTiming = {
   leaseMs: 6_000,
   driftMs: 500,
   callTimeoutMs: 1_900,
+  handOverMs: 2_000,
 };
 
 /** What one operator knows. Times are its own monotonic clock's. */
 export interface LeadershipView {
-  readonly self: string;
+  readonly self: Pick<Self, 'holder' | 'node'>;
   /** The newest record that it has read or written; null when there is none. */
   readonly record: LeaderRecord | null;
   /** When it had first read a record with this epoch and counter. */
   readonly firstSeenMs: number;
   /** Its own reign; null when it does not lead. */
   readonly reign: Reign | null;
+  /** Until when leases of its own last reign may run: it may have been given up early. */
+  readonly ownLeasesEndMs: number;
   readonly nowMs: number;
 }
 
@@ -90,7 +100,7 @@ export function decideLeadership(view: LeadershipView, timing = LEADERSHIP_TIMIN
       };
     }
     if (record === null) return { kind: 'standDown', because: 'The leader record was removed.' };
-    if (record.holder !== self || record.epoch !== reign.epoch) {
+    if (record.holder !== self.holder || record.epoch !== reign.epoch) {
       return { kind: 'standDown', because: `${record.holder} has taken over.` };
     }
     return { kind: 'renew' };
@@ -101,10 +111,16 @@ export function decideLeadership(view: LeadershipView, timing = LEADERSHIP_TIMIN
     areLeasesOver,
   });
   if (record === null) return takeOver('There is no leader record yet.', false);
-  if (record.released) return takeOver(`${record.holder} has released it.`, false);
-  // Our own name from an earlier reign: nobody has taken over, and we have stood down ourselves.
-  if (record.holder === self) return takeOver('Nobody else has taken over.', true);
   const silentMs = nowMs - view.firstSeenMs;
+  if (record.released) {
+    const isForOther = record.handedTo !== null && record.handedTo !== self.node;
+    if (isForOther && silentMs < timing.handOverMs) return { kind: 'follow' };
+    return takeOver(`${record.holder} has released it.`, false);
+  }
+  // Our own name from an earlier reign: nobody has taken over, and we have stood down ourselves.
+  if (record.holder === self.holder) {
+    return takeOver('Nobody else has taken over.', nowMs >= view.ownLeasesEndMs);
+  }
   if (silentMs < timing.leaseMs + timing.driftMs) return { kind: 'follow' };
   return takeOver(`${record.holder} has not renewed for ${silentMs} ms.`, true);
 }
@@ -125,15 +141,14 @@ export const renewed = (record: LeaderRecord): LeaderRecord => ({
 });
 
 /** The record that a take-over writes. */
-export function takenOver(
-  record: LeaderRecord | null,
-  self: Pick<LeaderRecord, 'holder' | 'address'>,
-): LeaderRecord {
-  return { ...self, counter: 0, epoch: (record?.epoch ?? 0) + 1, released: false };
+export function takenOver(record: LeaderRecord | null, { holder, address }: Self): LeaderRecord {
+  const epoch = (record?.epoch ?? 0) + 1;
+  return { holder, address, counter: 0, epoch, released: false, handedTo: null };
 }
 
-/** The record that a leader leaves behind when it stops by itself. */
-export const released = (record: LeaderRecord): LeaderRecord => ({
+/** The record that a leader leaves behind when it stops by itself, for one node or for anybody. */
+export const released = (record: LeaderRecord, handedTo: string | null = null): LeaderRecord => ({
   ...renewed(record),
   released: true,
+  handedTo,
 });

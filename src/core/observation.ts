@@ -57,6 +57,8 @@ export interface NodeSeen {
   readonly state: string;
   /** `active`, `pause`, `drain`. */
   readonly availability: string;
+  /** Operators run on managers. */
+  readonly isManager: boolean;
   /** Address at which published ports are reached. */
   readonly address: string;
 }

@@ -144,6 +144,16 @@ export class ClusterController implements ClusterLoop {
     return this.#records.state?.uid ?? null;
   }
 
+  /** Nothing is going on. */
+  get isSteady(): boolean {
+    return this.#decision?.rule === 'steady';
+  }
+
+  /** Id of the node that the primary is tied to; null while there is no primary. */
+  get primaryNode(): string | null {
+    return this.#view()?.primary?.nodeId ?? null;
+  }
+
   get spec(): StoredRecord<SpecRecord> | null {
     return this.#records.spec;
   }

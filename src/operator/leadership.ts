@@ -15,6 +15,7 @@ import {
   type LeaderRecord,
   type LeadershipTiming,
   type Reign,
+  type Self,
 } from '../core/leadership';
 import { LEADER_RECORD } from '../core/names';
 import { type Clock, type Store, type StoredRecord } from '../core/ports';
@@ -24,7 +25,7 @@ export interface LeadershipPorts {
   readonly clock: Clock;
   readonly log: Log;
   /** The holder is one id per start of the program: a restarted operator is another one. */
-  readonly self: Pick<LeaderRecord, 'holder' | 'address'>;
+  readonly self: Self;
   readonly onLead: (epoch: number, areLeasesOver: boolean) => void;
   /** Acting must have ended when this returns. */
   readonly onLose: (because: string) => void;
@@ -48,6 +49,9 @@ export class Leadership {
   /** null: our picture of the record is known to be old. */
   #seen: Seen | null = null;
   #reign: Reign | null = null;
+  /** Until when leases of the last reign may run. */
+  #leasesEndMs = 0;
+  #handTo: string | null = null;
   #deadline: NodeJS.Timeout | null = null;
   #trouble: string | null = null;
 
@@ -80,17 +84,27 @@ export class Leadership {
     return isNobody ? null : record.address;
   }
 
-  /** Stops acting, then lets a follower take over at once. */
+  /** For good: stops acting, then lets a follower take over at once. */
   async release(): Promise<void> {
-    const { store, log } = this.#ports;
     this.#stop.abort();
     const reign = this.#reign;
     this.#lose('This operator is being stopped.');
     await this.#loop;
+    await this.#releaseRecord(reign, null);
+  }
+
+  /** At its next beat, lets the operator on another node lead. */
+  handOver(node: string): void {
+    this.#handTo = node;
+  }
+
+  async #releaseRecord(reign: Reign | null, handedTo: string | null): Promise<void> {
+    const { store, log } = this.#ports;
     const record = this.#seen?.record;
     if (reign === null || record?.value.epoch !== reign.epoch) return;
+    this.#seen = null;
     try {
-      await this.#bounded(store.update(record, released(record.value)));
+      await this.#bounded(store.update(record, released(record.value, handedTo)));
     } catch (error) {
       // The followers find out by the clock.
       log.info('the leadership could not be released', { message: messageOf(error) });
@@ -114,6 +128,7 @@ export class Leadership {
 
   async #turn(): Promise<void> {
     try {
+      if (this.#handTo !== null) await this.#leaveTo(this.#handTo);
       // A leader knows its own record; one round trip less, and its renewal is earlier.
       if (this.#seen === null || this.#reign === null) await this.#look();
       await this.#move();
@@ -134,10 +149,11 @@ export class Leadership {
     const record = this.#seen?.record ?? null;
     const move = decideLeadership(
       {
-        self: self.holder,
+        self,
         record: record?.value ?? null,
         firstSeenMs: this.#seen?.firstSeenMs ?? 0,
         reign: this.#reign,
+        ownLeasesEndMs: this.#leasesEndMs,
         nowMs: clock.monotonicMs(),
       },
       this.#timing,
@@ -156,6 +172,13 @@ export class Leadership {
         await this.#takeOver(record, move.areLeasesOver);
         return;
     }
+  }
+
+  async #leaveTo(node: string): Promise<void> {
+    this.#handTo = null;
+    const reign = this.#reign;
+    this.#lose(`The operator on ${node} is better placed.`);
+    await this.#releaseRecord(reign, node);
   }
 
   async #look(): Promise<void> {
@@ -208,7 +231,9 @@ export class Leadership {
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
     if (this.#reign === null) return;
+    this.#leasesEndMs = this.#reign.renewedAtMs + this.#timing.leaseMs;
     this.#reign = null;
+    this.#handTo = null;
     this.#ports.log.info('not leading any more', { because });
     this.#ports.onLose(because);
   }

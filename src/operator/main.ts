@@ -78,7 +78,7 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     clock,
     log,
     // Another one after every start: a restarted operator must not take itself for the old one.
-    self: { holder: `${node}-${randomUUID()}`, address },
+    self: { holder: `${node}-${randomUUID()}`, address, node },
     onLead: (epoch, areLeasesOver) => void lead(epoch, areLeasesOver),
     onLose: () => {
       folder?.stop();
@@ -91,6 +91,7 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     clock,
     log,
     image,
+    node,
     leadership,
     newUid: randomUUID,
     fingerprints: (cluster, uid) => keyring.fingerprints(cluster, uid),

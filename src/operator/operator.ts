@@ -4,12 +4,15 @@
  */
 import { type Observation } from '../core/observation';
 import { OperatingError, messageOf } from '../core/errors';
+import { betterPlace } from '../core/placement';
 import { type HeartbeatAnswer, type NotLeader, type Report } from '../core/protocol';
 import { type Status } from '../core/status';
 import { ClusterController, type ControllerPorts } from './cluster-controller';
 
 /** Records are listed at least this often, even when Docker has announced no change. */
 const LIST_EVERY_MS = 10_000;
+/** Who has led for so long may hand over; also the pause after one that nobody has taken. */
+const SETTLED_AFTER_MS = 30_000;
 
 export interface OperatorPorts extends Omit<
   ControllerPorts,
@@ -19,7 +22,10 @@ export interface OperatorPorts extends Omit<
     isLeading(): boolean;
     leftMs(): number;
     leaderAddress(): string | null;
+    handOver(node: string): void;
   };
+  /** Host name of the node that it runs on. */
+  readonly node: string;
 }
 
 /** What the CLI is told of a cluster, ages instead of this machine's clock. */
@@ -37,6 +43,7 @@ export class Operator {
   readonly #controllers = new Map<string, ClusterController>();
   #epoch: number | null = null;
   #areLeasesOver = false;
+  #leadingSinceMs = 0;
   #listTimer: NodeJS.Timeout | null = null;
 
   constructor(ports: OperatorPorts) {
@@ -47,6 +54,7 @@ export class Operator {
   async lead(epoch: number, areLeasesOver: boolean): Promise<void> {
     this.#epoch = epoch;
     this.#areLeasesOver = areLeasesOver;
+    this.#leadingSinceMs = this.#ports.clock.monotonicMs();
     await this.#list();
   }
 
@@ -137,7 +145,20 @@ export class Operator {
       });
     }
     if (this.#epoch === null) return;
+    this.#considerPlace();
     this.#listTimer = setTimeout(() => void this.#list(), LIST_EVERY_MS);
+  }
+
+  /** Once the clusters are quiet: each change of leader is a moment in which nobody decides. */
+  #considerPlace(): void {
+    const { clock, node, leadership } = this.#ports;
+    if (clock.monotonicMs() - this.#leadingSinceMs < SETTLED_AFTER_MS) return;
+    const controllers = [...this.#controllers.values()];
+    const nodes = controllers[0]?.observation().swarm?.nodes ?? [];
+    if (!controllers.every(({ isSteady }) => isSteady)) return;
+    const primaryNodes = new Set(controllers.flatMap(({ primaryNode }) => primaryNode ?? []));
+    const better = betterPlace(node, nodes, primaryNodes);
+    if (better !== null) leadership.handOver(better);
   }
 
   async #take(cluster: string): Promise<void> {

@@ -126,6 +126,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killOtherNodes,
     until: 12_000,
     primary: 'either',
+    backTargetMs: afterBootMs,
     gapTargetMs: null,
   },
 ];

@@ -47,6 +47,7 @@ export function node(changes: Partial<NodeSeen> & { readonly id: string }): Node
     labels: {},
     state: 'ready',
     availability: 'active',
+    isManager: true,
     address: '10.0.0.1',
     ...changes,
   };

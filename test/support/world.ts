@@ -42,6 +42,7 @@ export function empty(changes: Partial<Spec> = {}): Situation {
     labels: {},
     state: 'ready',
     availability: 'active',
+    isManager: true,
     address: `10.9.0.${String(index + 1)}`,
   }));
   return {

@@ -12,7 +12,14 @@ import {
   type Reign,
 } from '../../src/core/leadership';
 
-const byB: LeaderRecord = { holder: 'b', address: 'b:1', counter: 7, epoch: 3, released: false };
+const byB: LeaderRecord = {
+  holder: 'b',
+  address: 'b:1',
+  counter: 7,
+  epoch: 3,
+  released: false,
+  handedTo: null,
+};
 const byA: LeaderRecord = { ...byB, holder: 'a' };
 
 const rows: readonly {
@@ -33,6 +40,21 @@ const rows: readonly {
     move: 'takeOver',
   },
   { name: 'the other one has released', view: { record: released(byB) }, move: 'takeOver' },
+  {
+    name: 'the other one has handed it to us',
+    view: { record: released(byB, 'node-a') },
+    move: 'takeOver',
+  },
+  {
+    name: 'the other one has handed it to a third',
+    view: { record: released(byB, 'node-c'), nowMs: 1_999 },
+    move: 'follow',
+  },
+  {
+    name: 'the third does not come for it',
+    view: { record: released(byB, 'node-c'), nowMs: 2_000 },
+    move: 'takeOver',
+  },
   { name: 'the record is from our own earlier reign', view: { record: byA }, move: 'takeOver' },
   { name: 'we lead', view: leads({ renewedAtMs: 0 }, 2_000), move: 'renew' },
   {
@@ -67,10 +89,16 @@ describe('leadership', function () {
 
   for (const { name, view, move } of rows) {
     it(`decides ${move} when ${name}`, () => {
-      const whole = { self: 'a', record: byB, firstSeenMs: 0, reign: null, nowMs: 0, ...view };
-      expect(decideLeadership(whole).kind).to.equal(move);
+      expect(decideLeadership(viewWith(view)).kind).to.equal(move);
     });
   }
+
+  it('counts leases of its own reign that it gave up early as running', () => {
+    const areLeasesOver = (nowMs: number): unknown =>
+      decideLeadership(viewWith({ record: byA, ownLeasesEndMs: 5_000, nowMs }));
+    expect(areLeasesOver(4_999)).to.include({ kind: 'takeOver', areLeasesOver: false });
+    expect(areLeasesOver(5_000)).to.include({ kind: 'takeOver', areLeasesOver: true });
+  });
 
   it('never has two leaders, whatever clocks, delays and pauses do', function () {
     this.timeout(30_000);
@@ -94,7 +122,7 @@ describe('leadership', function () {
       fc.property(faults, drift, drift, (spells, a, b) => {
         const world = new World([new Candidate('a', a), new Candidate('b', b)]);
         for (const each of spells) world.play(each);
-        world.play({ forMs: 20_000, silent: [], requestMs: 2, answerMs: 2 });
+        world.play({ forMs: 20_000, silent: [], requestMs: 2, answerMs: 2, handsOver: false });
         expect(world.leaders()).to.have.length(1);
       }),
       { numRuns: 50 },
@@ -106,6 +134,16 @@ function leads(reign: Partial<Reign>, nowMs: number): Partial<LeadershipView> {
   return { record: byA, reign: { epoch: 3, renewedAtMs: 0, ...reign }, nowMs };
 }
 
+const viewWith = (view: Partial<LeadershipView>): LeadershipView => ({
+  self: { holder: 'a', node: 'node-a' },
+  record: byB,
+  firstSeenMs: 0,
+  reign: null,
+  ownLeasesEndMs: 0,
+  nowMs: 0,
+  ...view,
+});
+
 /** A time in which the same things go wrong. */
 interface Spell {
   readonly forMs: number;
@@ -115,6 +153,8 @@ interface Spell {
   readonly requestMs: number | null;
   /** Until the store's answer arrives; null when it is lost. */
   readonly answerMs: number | null;
+  /** The leader hands over instead of renewing. */
+  readonly handsOver: boolean;
 }
 
 const LOOK_EVERY_MS = 100;
@@ -129,6 +169,7 @@ const spell: fc.Arbitrary<Spell> = fc.record({
   silent: fc.constantFrom([], [], ['a'], ['b'], ['a', 'b']),
   requestMs: delay,
   answerMs: delay,
+  handsOver: fc.constantFrom(false, false, false, true),
 });
 /** A clock may be 3 % off: far more than any real one, and still within the margin. */
 const drift = fc.double({ min: 0.97, max: 1.03, noNaN: true });
@@ -186,18 +227,22 @@ class World {
   }
 
   /** Looks, decides, and perhaps sends a write; one at a time, as the real one does. */
-  #turn(me: Candidate, { requestMs, answerMs }: Spell): void {
+  #turn(me: Candidate, { requestMs, answerMs, handsOver }: Spell): void {
     if (this.nowMs < me.busyUntilMs) return;
     if (me.reign === null) me.see(this.record, this.version, this.nowMs);
     if (me.seen === null) return;
     const { record, version, firstSeenMs } = me.seen;
     const startedMs = me.clock(this.nowMs);
-    const view = { self: me.name, record, firstSeenMs, reign: me.reign, nowMs: startedMs };
-    const move = decideLeadership(view);
+    const self = { holder: me.name, address: `${me.name}:1`, node: me.name };
+    const view = { self, record, firstSeenMs, reign: me.reign, nowMs: startedMs };
+    const move = decideLeadership({ ...view, ownLeasesEndMs: 0 });
     if (move.kind === 'standDown') me.reign = null;
     if (move.kind !== 'renew' && move.kind !== 'takeOver') return;
-    const self = { holder: me.name, address: `${me.name}:1` };
-    const next = move.kind === 'renew' ? renewed(record!) : takenOver(record, self);
+    const isLeaving = handsOver && move.kind === 'renew';
+    // Acting ends before the record says so.
+    if (isLeaving) me.reign = null;
+    const renewal = (): LeaderRecord => (isLeaving ? released(record!, 'b') : renewed(record!));
+    const next = move.kind === 'renew' ? renewal() : takenOver(record, self);
     const deadlineMs = this.nowMs + LEADERSHIP_TIMING.callTimeoutMs;
     me.busyUntilMs = deadlineMs;
     if (requestMs === null) return;
@@ -211,7 +256,7 @@ class World {
         if (!fits) me.reign = null;
         if (!fits) return;
         me.see(next, version + 1, this.nowMs);
-        me.reign = { epoch: next.epoch, renewedAtMs: startedMs };
+        me.reign = next.released ? null : { epoch: next.epoch, renewedAtMs: startedMs };
       });
     });
   }

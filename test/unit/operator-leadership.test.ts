@@ -38,7 +38,7 @@ describe('an operator’s leadership', () => {
       store: through(store, connection),
       clock: { monotonicMs: () => performance.now(), now: () => new Date(0) },
       log: createLogger({ silent: true }),
-      self: { holder: name, address: `${name}:7700` },
+      self: { holder: name, address: `${name}:7700`, node: `node-${name}` },
       onLead: (epoch) => told.push(`leads ${epoch}`),
       onLose: () => told.push('loses'),
     });
@@ -67,6 +67,26 @@ describe('an operator’s leadership', () => {
     expect(a.told).to.deep.equal(['leads 1', 'loses']);
     await time.tickAsync(600);
     expect(b.told).to.deep.equal(['leads 2']);
+  });
+
+  it('goes to the operator that it was handed to, though another one looks earlier', async () => {
+    const [a, b] = [start('a'), start('b')];
+    await time.tickAsync(100);
+    const c = start('c');
+    await time.tickAsync(3_000);
+    a.leadership.handOver('node-c');
+    await time.tickAsync(2_600);
+    expect(a.told).to.deep.equal(['leads 1', 'loses']);
+    expect([b.told, c.told]).to.deep.equal([[], ['leads 2']]);
+    expect(a.leadership.leaderAddress()).to.equal('c:7700');
+  });
+
+  it('is not lost when there is nobody to hand it to', async () => {
+    const a = start('a');
+    await time.tickAsync(3_000);
+    a.leadership.handOver('node-c');
+    await time.tickAsync(5_000);
+    expect(a.told).to.deep.equal(['leads 1', 'loses', 'leads 2']);
   });
 
   it('ends 6 s after the last renewal when the store is silent, before another one has it', async () => {

@@ -41,7 +41,11 @@ export async function observeSwarm(
 
 interface NodeAnswer {
   readonly ID: string;
-  readonly Spec: { readonly Labels?: Record<string, string> | null; readonly Availability: string };
+  readonly Spec: {
+    readonly Labels?: Record<string, string> | null;
+    readonly Availability: string;
+    readonly Role: string;
+  };
   readonly Description: { readonly Hostname: string };
   readonly Status: { readonly State: string; readonly Addr?: string };
   readonly ManagerStatus?: { readonly Addr?: string } | null;
@@ -87,6 +91,7 @@ function nodeSeen(node: NodeAnswer): NodeSeen {
     labels: node.Spec.Labels ?? {},
     state: node.Status.State,
     availability: node.Spec.Availability,
+    isManager: node.Spec.Role === 'manager',
     address: addressOf(node),
   };
 }

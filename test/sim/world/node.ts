@@ -174,6 +174,7 @@ export class SimNode {
         const { raft, swarm, exchange } = this.#world;
         this.#operator = startOperator({
           process,
+          node: this.name,
           holder: `${this.name}-${(this.#starts += 1)}`,
           address: this.#operatorAddress,
           raft,

@@ -13,6 +13,8 @@ import { type Raft } from './raft';
 
 export interface OperatorOptions {
   readonly process: SimProcess;
+  /** Host name. */
+  readonly node: string;
   readonly holder: string;
   readonly address: string;
   readonly raft: Raft;
@@ -37,13 +39,13 @@ export interface RunningOperator {
 
 /** To be called in an event of the process. */
 export function startOperator(options: OperatorOptions): RunningOperator {
-  const { process, holder, address, swarm, exchange, log, newUid } = options;
+  const { process, node, holder, address, swarm, exchange, log, newUid } = options;
   const store = storeOf(options.raft, process);
   const leadership: Leadership = new Leadership({
     store,
     clock,
     log,
-    self: { holder, address: `${address}:${OPERATOR_PORT}` },
+    self: { holder, address: `${address}:${OPERATOR_PORT}`, node },
     onLead: (epoch, areLeasesOver) => void operator.lead(epoch, areLeasesOver),
     onLose: () => operator.lose(),
   });
@@ -53,6 +55,7 @@ export function startOperator(options: OperatorOptions): RunningOperator {
     clock,
     log,
     image: 'pgswarm:sim',
+    node,
     leadership,
     newUid,
     fingerprints: () => FINGERPRINTS,

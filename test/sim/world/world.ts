@@ -68,6 +68,7 @@ export class World {
         labels: {},
         state: 'ready',
         availability: 'active',
+        isManager: true,
         address: operatorAddress(index),
       })),
     );

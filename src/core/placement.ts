@@ -1,0 +1,24 @@
+/**
+ * Where the leader among the operators should be: on a node without a primary. A node that dies
+ * with both takes the one with it that would have noticed, and the failover waits for the end of
+ * its leadership before it begins.
+ */
+import { type NodeSeen } from './observation';
+
+/**
+ * Host name of the node that the leader on `own` should hand over to; null: it is well placed, or
+ * no manager is better. `primaryNodes`: ids of the nodes that carry a primary of any cluster.
+ */
+export function betterPlace(
+  own: string,
+  nodes: readonly NodeSeen[],
+  primaryNodes: ReadonlySet<string>,
+): string | null {
+  const here = nodes.find(({ hostname }) => hostname === own);
+  if (here === undefined || !primaryNodes.has(here.id)) return null;
+  const free = nodes.filter(
+    ({ id, isManager, state, availability }) =>
+      isManager && state === 'ready' && availability === 'active' && !primaryNodes.has(id),
+  );
+  return free.map(({ hostname }) => hostname).toSorted()[0] ?? null;
+}
