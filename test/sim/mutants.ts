@@ -2,7 +2,7 @@
  * Protocols that are wrong on purpose: each breaks one rule of the real one, by wrapping a function
  * or a method of it. The judge of the invariant must catch it.
  */
-import { type Lineage } from '../../src/adapters/postgres/timeline-history';
+import { type Lineage } from '../../src/core/timelines';
 import * as promiseModule from '../../src/core/promise';
 import * as situationModule from '../../src/core/situation';
 import * as syncModule from '../../src/core/sync';

@@ -9,7 +9,7 @@ import {
   type Fork,
   type Lineage,
   type Stretch,
-} from '../../src/adapters/postgres/timeline-history';
+} from '../../src/core/timelines';
 import { segmentsOf, segmentStart } from '../../src/adapters/postgres/wal-record';
 
 const SEGMENT_BYTES = 16 * 1024 * 1024;

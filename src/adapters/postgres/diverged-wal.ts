@@ -7,7 +7,7 @@ import { readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { compareLsn, type Lsn } from '../../core/lsn';
 import { programEnvironment, programPath } from './programs';
-import { type Stretch } from './timeline-history';
+import { type Stretch } from '../../core/timelines';
 import { endOf, segmentName, segmentStart } from './wal-record';
 
 export interface WalBeyond {

@@ -6,7 +6,7 @@ import { type Lsn } from '../../core/lsn';
 import { REPLICATION_ROLE } from '../../core/names';
 import { type Upstream } from '../../core/protocol';
 import { CLONE_APPLICATION_NAME } from './sql';
-import { parseTimelineHistory, type Lineage } from './timeline-history';
+import { parseTimelineHistory, type Lineage } from '../../core/timelines';
 import {
   CHECKPOINT_TIMELINE,
   HAS_SEGMENT,

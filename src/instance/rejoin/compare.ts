@@ -11,7 +11,7 @@ import {
   parseTimelineHistory,
   type Fork,
   type Lineage,
-} from '../../adapters/postgres/timeline-history';
+} from '../../core/timelines';
 import {
   hasSegment,
   lookAtUpstream,

@@ -6,7 +6,7 @@
  * it replaces is removed only after the new one has been seen streaming.
  */
 import { type Upstream } from '../../core/protocol';
-import { type Fork } from '../../adapters/postgres/timeline-history';
+import { type Fork } from '../../core/timelines';
 
 /** Where a data directory stands, compared with its upstream. */
 export type Standing =

@@ -1,5 +1,5 @@
 /** Saves what only this server has, and reports it. */
-import { type Fork } from '../../adapters/postgres/timeline-history';
+import { type Fork } from '../../core/timelines';
 import { type Performer } from '../perform';
 import { readOwnWal, walSource } from './compare';
 import { keepDivergedWal } from './kept-wal';

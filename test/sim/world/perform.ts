@@ -1,7 +1,7 @@
 /** The instance's actions on the model: the place of `instance/perform`. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { OperatingError } from '../../../src/core/errors';
-import { forkOf } from '../../../src/adapters/postgres/timeline-history';
+import { forkOf } from '../../../src/core/timelines';
 import { compareLsn } from '../../../src/core/lsn';
 import { type Upstream } from '../../../src/core/protocol';
 import { renderSyncNames } from '../../../src/core/sync';

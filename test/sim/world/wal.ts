@@ -1,5 +1,5 @@
 /** Write-ahead logs as a tree: every promotion begins a branch where the WAL before it ended. */
-import { type Lineage } from '../../../src/adapters/postgres/timeline-history';
+import { type Lineage } from '../../../src/core/timelines';
 import { type Lsn } from '../../../src/core/lsn';
 
 export interface Branch {

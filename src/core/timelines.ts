@@ -3,7 +3,7 @@
  * in a history file which timelines it came through, and at which position it left each (manual:
  * "Timelines"). Pure.
  */
-import { compareLsn, type Lsn } from '../../core/lsn';
+import { compareLsn, type Lsn } from './lsn';
 
 /** A timeline that was left for the next one. */
 export interface TimelineLeft {
