@@ -15,6 +15,12 @@ export function lsnBytes(lsn: Lsn): bigint {
   return (BigInt(`0x${match[1]}`) << 32n) + BigInt(`0x${match[2]}`);
 }
 
+/** The position as PostgreSQL prints it; the reverse of `lsnBytes`. */
+export function formatLsn(bytes: bigint): Lsn {
+  const hexadecimal = (part: bigint): string => part.toString(16).toUpperCase();
+  return `${hexadecimal(bytes >> 32n)}/${hexadecimal(bytes & 0xffffffffn)}`;
+}
+
 /** Negative when `a` is before `b`, 0 when equal. */
 export function compareLsn(a: Lsn, b: Lsn): number {
   const difference = lsnBytes(a) - lsnBytes(b);

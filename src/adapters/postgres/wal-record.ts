@@ -6,7 +6,7 @@
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lsnBytes, type Lsn } from '../../core/lsn';
+import { formatLsn, lsnBytes, type Lsn } from '../../core/lsn';
 
 const PAGE_BYTES = 8192n;
 const PAGE_HEADER_BYTES = 24n;
@@ -94,9 +94,4 @@ export function segmentsOf(
     parts.push({ name, usedBytes: Number(end - start < size ? end - start : size) });
   }
   return parts;
-}
-
-function formatLsn(bytes: bigint): Lsn {
-  const hexadecimal = (part: bigint): string => part.toString(16).toUpperCase();
-  return `${hexadecimal(bytes >> 32n)}/${hexadecimal(bytes & 0xffffffffn)}`;
 }
