@@ -24,6 +24,9 @@ export interface Stretch {
   readonly endLsn: Lsn | null;
 }
 
+/** What the history files say that are known, by their timelines; the first timeline has none. */
+export type Histories = Readonly<Record<number, readonly TimelineLeft[]>>;
+
 /** The last position that two servers have in common. */
 export type Fork = TimelineLeft;
 
@@ -41,12 +44,54 @@ export function parseTimelineHistory(text: string): readonly TimelineLeft[] {
 export const historyFile = (timeline: number): string =>
   `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
 
+/** Everything that a lineage came through, oldest first; the last stretch has no end. */
+export function wayOf({ timeline, history }: Lineage): readonly Stretch[] {
+  return [...history, { timeline, endLsn: null }].map((each, index) => ({
+    timeline: each.timeline,
+    fromLsn: history[index - 1]?.endLsn ?? BEGINNING,
+    endLsn: each.endLsn,
+  }));
+}
+
+/**
+ * Lineage of a timeline; null when no history file tells it. That of a descendant does, too: it
+ * begins with its ancestors'. PostgreSQL takes a missing file for "no parents" (timeline.c,
+ * `readTimeLineHistory`) and would look for the whole WAL on that one timeline.
+ */
+export function lineageOf(timeline: number, histories: Histories): Lineage | null {
+  if (timeline === 1) return { timeline, history: [] };
+  const own = histories[timeline];
+  if (own !== undefined) return { timeline, history: own };
+  for (const descendant of Object.values(histories)) {
+    const at = descendant.findIndex((left) => left.timeline === timeline);
+    if (at >= 0) return { timeline, history: descendant.slice(0, at) };
+  }
+  return null;
+}
+
+/**
+ * The lineage of the largest number whose history can be true: its numbers and positions rise, and
+ * the known histories of its ancestors say the same.
+ *
+ * It need not be what PostgreSQL calls `latest`. That probes `<current + 1>.history` and upwards
+ * until one is missing, takes the last one that exists, and only then looks whether it comes from
+ * the current one (timeline.c, `findNewestTimeLine`): a recovery that begins on timeline 2 ends with
+ * a FATAL error when 3 exists and branched off from 1. So a recovery is given a number.
+ */
+export function newestLineage(histories: Histories): Lineage {
+  const newest = Object.keys(histories)
+    .map(Number)
+    .toSorted((a, b) => b - a)
+    .find((timeline) => connects(timeline, histories));
+  return { timeline: newest ?? 1, history: histories[newest ?? 1] ?? [] };
+}
+
 /**
  * The position up to which both have the same WAL. `endless`: neither has left the timeline that
  * they are both on. `unrelated`: they share nothing.
  */
 export function forkOf(one: Lineage, other: Lineage): Fork | 'endless' | 'unrelated' {
-  const [a, b] = [stretches(one), stretches(other)];
+  const [a, b] = [wayOf(one), wayOf(other)];
   const shared = a.filter((stretch, index) => isSameStart(stretch, b[index])).length;
   const last = a[shared - 1];
   if (last === undefined) return 'unrelated';
@@ -56,21 +101,12 @@ export function forkOf(one: Lineage, other: Lineage): Fork | 'endless' | 'unrela
 
 /** What a server has beyond a fork, timeline by timeline. */
 export function beyondFork(own: Lineage, fork: Fork): readonly Stretch[] {
-  const all = stretches(own);
+  const all = wayOf(own);
   const at = all.findIndex(({ timeline }) => timeline === fork.timeline);
   return all
     .slice(at)
     .map((each, index) => (index === 0 ? { ...each, fromLsn: fork.endLsn } : each))
     .filter(({ fromLsn, endLsn }) => endLsn === null || compareLsn(fromLsn, endLsn) < 0);
-}
-
-/** The whole way of a server, as far as it is known. */
-function stretches({ timeline, history }: Lineage): readonly Stretch[] {
-  return [...history, { timeline, endLsn: null }].map((each, index) => ({
-    timeline: each.timeline,
-    fromLsn: history[index - 1]?.endLsn ?? BEGINNING,
-    endLsn: each.endLsn,
-  }));
 }
 
 /** Once they have parted, a later timeline of the same number is another one: it began elsewhere. */
@@ -82,3 +118,23 @@ function earlier(a: Lsn | null, b: Lsn | null): Lsn | null {
   if (a === null || b === null) return a ?? b;
   return compareLsn(a, b) <= 0 ? a : b;
 }
+
+function connects(timeline: number, histories: Histories): boolean {
+  const history = histories[timeline] ?? [];
+  return history.every((left, index) => {
+    const next = history[index + 1];
+    const known = histories[left.timeline];
+    return (
+      left.timeline < (next?.timeline ?? timeline) &&
+      (next === undefined || compareLsn(left.endLsn, next.endLsn) <= 0) &&
+      (known === undefined || isSameHistory(known, history.slice(0, index)))
+    );
+  });
+}
+
+const isSameHistory = (one: readonly TimelineLeft[], other: readonly TimelineLeft[]): boolean =>
+  one.length === other.length &&
+  one.every(({ timeline, endLsn }, index) => {
+    const same = other[index];
+    return same?.timeline === timeline && compareLsn(same.endLsn, endLsn) === 0;
+  });

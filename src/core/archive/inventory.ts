@@ -98,7 +98,7 @@ export function describeRange(range: SegmentRange, segmentBytes: number): string
 
 function rangesOf(timeline: number, numbers: readonly number[]): SegmentRange[] {
   const ranges: { timeline: number; from: number; to: number }[] = [];
-  // An array of numbers sorts itself without a comparison function: ten times faster.
+  // An array of numbers sorts itself without a comparison function: several times faster.
   for (const number of Float64Array.from(numbers).sort()) {
     const last = ranges.at(-1);
     if (last !== undefined && number <= last.to + 1) last.to = number;
