@@ -5,6 +5,7 @@
  * Parameters via the Configuration File"), hence the order: defaults, the user's, the operator's.
  */
 import { REPLICATION_ROLE } from './names';
+import { type ArchiveSpec } from './spec';
 import { renderSyncNames } from './sync';
 import { type InstanceSettings, type SyncSet, type Upstream } from './protocol';
 
@@ -17,6 +18,8 @@ export interface Machine {
   readonly passfile: string;
   /** Size of the file system that holds the data volume. */
   readonly volumeBytes: number;
+  /** How PostgreSQL hands WAL to the instance manager, and asks it for WAL. */
+  readonly wal: { readonly command: string; readonly socket: string };
 }
 
 /** Names of the generated files, inside the data directory. */
@@ -54,9 +57,17 @@ export function defaultParameters(machine: Machine): Parameters {
 export const LOG_LINE_PREFIX = '[%n|%p|%e|%b] %q<%u@%d> ';
 
 /** What pgswarm relies on. A spec that sets one of these is refused. */
-export function ownedParameters(machine: Machine, user: Parameters): Parameters {
+export function ownedParameters(
+  machine: Machine,
+  user: Parameters,
+  archive: ArchiveSpec,
+): Parameters {
+  const { command, socket } = machine.wal;
   return {
-    archive_mode: 'off',
+    archive_command: `${command} ${socket} archive "%f" "%p"`,
+    // On a standby, too: each archive alone can restore the cluster.
+    archive_mode: 'always',
+    archive_timeout: `${Math.round(archive.timeoutMs / 1000)}s`,
     cluster_name: machine.server,
     hot_standby: 'on',
     listen_addresses: '*',
@@ -67,6 +78,7 @@ export function ownedParameters(machine: Machine, user: Parameters): Parameters 
     password_encryption: 'scram-sha-256',
     port: String(machine.port),
     recovery_target_timeline: 'latest',
+    restore_command: `${command} ${socket} restore "%f" "%p"`,
     tcp_keepalives_count: '3',
     tcp_keepalives_idle: '5',
     tcp_keepalives_interval: '2',
@@ -87,8 +99,17 @@ export function ownedParameters(machine: Machine, user: Parameters): Parameters 
 /** Every name that `ownedParameters` may set: a spec that sets one of them is refused. */
 export const OWNED_PARAMETER_NAMES: readonly string[] = Object.keys(
   ownedParameters(
-    { server: '', majorVersion: 17, port: 0, socketDirectory: '', passfile: '', volumeBytes: 0 },
+    {
+      server: '',
+      majorVersion: 17,
+      port: 0,
+      socketDirectory: '',
+      passfile: '',
+      volumeBytes: 0,
+      wal: { command: '', socket: '' },
+    },
     {},
+    { compression: 'none', timeoutMs: 0 },
   ),
 ).filter((name) => name !== 'wal_level');
 
@@ -119,7 +140,7 @@ export function renderSettings(settings: InstanceSettings, machine: Machine): st
     ...assignments(user),
     '',
     '# what pgswarm relies on',
-    ...assignments(ownedParameters(machine, user)),
+    ...assignments(ownedParameters(machine, user, settings.archive)),
   ]);
 }
 
@@ -196,7 +217,8 @@ function hbaLine(...columns: readonly string[]): string {
     .trimEnd();
 }
 
-function assignments(parameters: Parameters): readonly string[] {
+/** Lines of a configuration file, by name. */
+export function assignments(parameters: Parameters): readonly string[] {
   return Object.entries(parameters)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name} = ${quoteSetting(value)}`);
