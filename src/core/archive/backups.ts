@@ -125,10 +125,9 @@ function walReach(
   const first = segmentAt(backup.startLsn, segmentBytes);
   const stop = segmentBefore(backup.stopLsn, segmentBytes);
   const needed = fromNumber(onWay, first);
-  const last = Math.max(stop, ...intersect(needed, inventory).map(({ to }) => to));
-  const missing = subtract(upTo(needed, last), inventory);
-  // Along a way both numbers and timelines rise.
-  const [hole = null] = missing;
+  // Along a way both timelines and numbers rise.
+  const last = Math.max(stop, intersect(needed, inventory).at(-1)?.to ?? stop);
+  const [hole = null] = subtract(upTo(needed, last), inventory);
   if (hole !== null && hole.from <= stop) {
     const own = describeRange({ ...hole, to: Math.min(hole.to, stop) }, segmentBytes);
     const because = `${backup.id} itself needs WAL that is missing in the archive: ${own}`;
