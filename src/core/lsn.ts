@@ -6,6 +6,9 @@ export type Lsn = string;
 
 const FORM = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i;
 
+/** Whether PostgreSQL would take it for a position. */
+export const isLsn = (text: string): boolean => FORM.test(text);
+
 /** The position as a number of bytes; throws on text that is not an LSN. */
 export function lsnBytes(lsn: Lsn): bigint {
   const match = FORM.exec(lsn);

@@ -53,6 +53,18 @@ export function wayOf({ timeline, history }: Lineage): readonly Stretch[] {
   }));
 }
 
+/** Whether a position of a timeline is one that a lineage came through. */
+export const isOnWay = (
+  { timeline, lsn }: { readonly timeline: number; readonly lsn: Lsn },
+  lineage: Lineage,
+): boolean =>
+  wayOf(lineage).some(
+    (stretch) =>
+      stretch.timeline === timeline &&
+      compareLsn(stretch.fromLsn, lsn) <= 0 &&
+      (stretch.endLsn === null || compareLsn(lsn, stretch.endLsn) <= 0),
+  );
+
 /**
  * Lineage of a timeline; null when no history file tells it. That of a descendant does, too: it
  * begins with its ancestors'. PostgreSQL takes a missing file for "no parents" (timeline.c,

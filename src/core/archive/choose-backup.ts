@@ -1,0 +1,173 @@
+/**
+ * Which backup a restore begins with: the newest usable one that ends before the target, for it
+ * needs the least WAL; every older one needs the same segments and more. Or why the target cannot be
+ * reached, and what can.
+ */
+import { compareLsn, type Lsn } from '../lsn';
+import { newestLineage, lineageOf, isOnWay, type Histories } from '../timelines';
+import { isUsable, type ArchiveContents, type BaseBackup, type UsableBackup } from './backups';
+import { describeRange } from './inventory';
+import { describeTarget, type RecoveryRequest } from './recovery-target';
+import { windowOf, type RecoveryWindow } from './window';
+
+export interface RestorableArchive extends ArchiveContents {
+  readonly histories: Histories;
+  /** What else is known of when the WAL had come how far; the ends of backups are known anyway. */
+  readonly milestones: readonly Milestone[];
+}
+
+/** At that time the WAL of a timeline had come at least to that position. */
+export interface Milestone {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  readonly atMs: number;
+}
+
+export type Choice =
+  | {
+      readonly kind: 'chosen';
+      readonly backup: BaseBackup;
+      /** Always a number for PostgreSQL: see `newestLineage`. */
+      readonly timeline: number;
+      /** What recovery alone can find out; null when nothing speaks against it. */
+      readonly caveat: string | null;
+      /** Older ones, the newest first, to be tried when recovery ended before the target. */
+      readonly older: readonly BaseBackup[];
+    }
+  | { readonly kind: 'refused'; readonly because: string };
+
+/**
+ * The backup to begin with.
+ *
+ * Where a transaction or a restore point is in the WAL nobody knows beforehand. The newest backup
+ * is tried first; if the point came before the end of it, PostgreSQL reads on to the end of the WAL
+ * and says "recovery ended before configured recovery target was reached", and the next older one
+ * may lead there. Who knows better names the backup.
+ *
+ * `latest` means the highest number, so a target that lies on a timeline abandoned by an earlier
+ * restore is found only by that timeline's number.
+ */
+export function chooseBackup(request: RecoveryRequest, archive: RestorableArchive): Choice {
+  const { histories } = archive;
+  const timeline =
+    request.timeline === 'latest' ? newestLineage(histories).timeline : request.timeline;
+  const window = windowOf(archive, histories, timeline);
+  const usable = window.backups.filter(isUsable).toReversed();
+  const before = usable.filter(({ backup }) => endsBefore(backup, request));
+  const chosen =
+    request.backup === null ? before[0] : before.find(({ backup }) => backup.id === request.backup);
+  if (chosen === undefined) return refused(whyNone(request, window), window, archive);
+  const verdict = judge(chosen, request, { archive, window });
+  if (verdict.kind === 'unreachable') return refused(verdict.because, window, archive);
+  const isSearched = request.backup === null && isUnknown(request);
+  const older = isSearched ? before.slice(1).map(({ backup }) => backup) : [];
+  return { kind: 'chosen', backup: chosen.backup, timeline, caveat: verdict.caveat, older };
+}
+
+/** PostgreSQL refuses "requested recovery stop point is before consistent recovery point". */
+function endsBefore(backup: BaseBackup, { target }: RecoveryRequest): boolean {
+  if (target.kind === 'time') return backup.stoppedAtMs <= target.atMs;
+  return target.kind !== 'lsn' || compareLsn(backup.stopLsn, target.lsn) <= 0;
+}
+
+const isUnknown = ({ target }: RecoveryRequest): boolean =>
+  target.kind === 'xid' || target.kind === 'name';
+
+function whyNone({ target, backup: id }: RecoveryRequest, window: RecoveryWindow): string {
+  const newest = window.backups.at(-1);
+  if (newest === undefined) return 'there is no backup in the archive';
+  const named = window.backups.find(({ backup }) => backup.id === id);
+  if (id !== null && named === undefined) return `there is no backup ${id} in the archive`;
+  if (named?.kind === 'unusable') return `${id ?? ''} cannot be used: ${named.because}`;
+  if (named !== undefined) return `${named.backup.id} ends behind ${describeTarget(target)}`;
+  if (window.earliest !== null) {
+    return `${describeTarget(target)} is before the first usable backup`;
+  }
+  const because = newest.kind === 'unusable' ? newest.because : '';
+  return `no backup leads to timeline ${window.timeline}; of the newest one: ${because}`;
+}
+
+type Verdict =
+  | { readonly kind: 'reachable'; readonly caveat: string | null }
+  | { readonly kind: 'unreachable'; readonly because: string };
+
+interface Surroundings {
+  readonly archive: RestorableArchive;
+  readonly window: RecoveryWindow;
+}
+
+const reachable = (caveat: string | null = null): Verdict => ({ kind: 'reachable', caveat });
+
+/** Whether replay comes to the target before it comes to a hole or the end. */
+function judge(reach: UsableBackup, { target }: RecoveryRequest, around: Surroundings): Verdict {
+  const { untilLsn, hole } = reach;
+  const asked = describeTarget(target);
+  const end = describeEnd(reach, around.archive);
+  const unreachable = { kind: 'unreachable', because: `${asked} is not in reach: ${end}` } as const;
+  switch (target.kind) {
+    case 'immediate':
+      return reachable();
+    case 'latest':
+      return reachable(hole === null ? null : end);
+    case 'lsn':
+      // PostgreSQL stops at a record that starts there or later, so there must be one.
+      return compareLsn(target.lsn, untilLsn) < 0 ? reachable() : unreachable;
+    case 'time':
+      if (isBehind(target.atMs, untilLsn, around)) return unreachable;
+      if (isBefore(target.atMs, untilLsn, around)) return reachable();
+      return reachable(`whether ${asked} is in reach is not known: ${end}`);
+    case 'xid':
+    case 'name':
+      return reachable(`whether ${asked} is in reach is not known: ${end}`);
+  }
+}
+
+function describeEnd({ untilLsn, hole }: UsableBackup, { segmentBytes }: ArchiveContents): string {
+  if (hole === null) return `the archive's WAL ends at ${untilLsn}`;
+  return `replay ends at ${untilLsn}, where the archive lacks ${describeRange(hole, segmentBytes)}`;
+}
+
+/** Whether the WAL had surely come past a position by then. */
+const isBehind = (atMs: number, lsn: Lsn, around: Surroundings): boolean =>
+  milestonesOf(around).some((each) => each.atMs <= atMs && compareLsn(each.lsn, lsn) > 0);
+
+/** Not as sure: what is noted late, or by a standby that lags, is behind what had been written. */
+const isBefore = (atMs: number, lsn: Lsn, around: Surroundings): boolean =>
+  milestonesOf(around).some((each) => each.atMs >= atMs && compareLsn(each.lsn, lsn) <= 0);
+
+/** Those on the way, the ends of all backups among them. */
+function milestonesOf({ archive, window }: Surroundings): readonly Milestone[] {
+  const lineage = lineageOf(window.timeline, archive.histories);
+  const ends = window.backups.map(({ backup: { timeline, stopLsn: lsn, stoppedAtMs: atMs } }) => ({
+    timeline,
+    lsn,
+    atMs,
+  }));
+  return [...archive.milestones, ...ends].filter(
+    (each) => lineage !== null && isOnWay(each, lineage),
+  );
+}
+
+function refused(because: string, window: RecoveryWindow, archive: RestorableArchive): Choice {
+  return { kind: 'refused', because: `${because}. ${describeWindow(window, archive)}` };
+}
+
+/** What is possible: from where, to where, and what is missing in between. */
+export function describeWindow(
+  { timeline, earliest, latestLsn, gaps }: RecoveryWindow,
+  { segmentBytes }: ArchiveContents,
+): string {
+  if (earliest === null || latestLsn === null) {
+    return `No point of timeline ${timeline} can be reached`;
+  }
+  const moment = (atMs: number): string => new Date(atMs).toISOString();
+  const holes = gaps.map(
+    ({ fromLsn, toLsn, toMs, hole }) =>
+      `; between ${fromLsn} and ${toLsn} (${moment(toMs)}) there is a hole: ` +
+      `the archive lacks ${describeRange(hole, segmentBytes)}`,
+  );
+  return (
+    `On timeline ${timeline} the earliest point is ${earliest.lsn} (${moment(earliest.atMs)}), ` +
+    `the last is ${latestLsn}${holes.join('')}`
+  );
+}
