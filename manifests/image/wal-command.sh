@@ -7,7 +7,7 @@
 # breaks the recovery off.
 socket=$1 verb=$2 name=$3 path=$4
 
-# Slower than the slowest disk. PostgreSQL asks again.
+# Longer than the slowest disk takes. PostgreSQL asks again.
 patience=60
 
 case $path in
@@ -15,8 +15,9 @@ case $path in
   *) path=$PWD/$path ;;
 esac
 
+# shut-none: the instance manager sees the connection end when this script does, and not before.
 answer=$(printf '%s\t%s\t%s\n' "$verb" "$name" "$path" \
-  | socat -t "$patience" - "UNIX-CONNECT:$socket" 2>&1)
+  | socat -t "$patience" - "UNIX-CONNECT:$socket,shut-none" 2>&1)
 
 status=${answer%% *}
 words=${answer#"$status"}

@@ -120,8 +120,12 @@ const spares: Buffer[] = [];
 async function* chunksOf(file: FileHandle): AsyncGenerator<Buffer> {
   let [ready, next] = [takeSpare(), takeSpare()];
   let position = 0;
-  const read = async (into: Buffer): Promise<number> =>
-    (await file.read(into, 0, CHUNK_BYTES, position)).bytesRead;
+  const read = (into: Buffer): Promise<number> => {
+    const bytes = file.read(into, 0, CHUNK_BYTES, position).then(({ bytesRead }) => bytesRead);
+    // Its failure is met when the chunk is asked for, however long the work on the last one takes.
+    bytes.catch(() => undefined);
+    return bytes;
+  };
   let reading = read(ready);
   try {
     for (;;) {

@@ -53,8 +53,7 @@ const LINE_MAX = 8192;
 
 /** Listening on the socket, which only this user may use. */
 export async function openWalSocket(path: string, answer: AnswerWal): Promise<Server> {
-  // Half open: the client says that it has said everything, and waits.
-  const server = createServer({ allowHalfOpen: true }, (socket) => serve(socket, answer));
+  const server = createServer((socket) => serve(socket, answer));
   // One that an earlier instance manager has left behind.
   await rm(path, { force: true });
   await new Promise<void>((resolve, reject) => {
@@ -80,9 +79,6 @@ function serve(socket: Socket, answer: AnswerWal): void {
     // What may still come is of no interest, but that the client goes is.
     socket.resume();
     void answerLine(text.slice(0, end), answer, gone.signal).then((line) => socket.end(line));
-  });
-  socket.once('end', () => {
-    if (!text.includes('\n')) socket.destroy();
   });
 }
 

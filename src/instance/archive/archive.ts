@@ -1,0 +1,310 @@
+/**
+ * The archive of this server: takes what PostgreSQL hands over, gives back what it asks for, and
+ * completes itself from the peers' archives, as theirs are completed from it.
+ */
+import { createReadStream } from 'node:fs';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { type Server } from 'node:net';
+import { join } from 'node:path';
+import { type ArchivedFile } from '../../adapters/control/peer-server';
+import { type PeerClient } from '../../adapters/control/peer-client';
+import { type Log } from '../../adapters/log';
+import { inventoryOf, lacking, type Inventory } from '../../core/archive/inventory';
+import { renderStoredFile } from '../../core/archive/stored-files';
+import {
+  nameOfSegment,
+  parseSegment,
+  parseWalFile,
+  renderWalFile,
+  type WalFile,
+} from '../../core/archive/wal-files';
+import { belongs } from '../../core/archive/way';
+import { messageOf } from '../../core/errors';
+import { DEFAULTS } from '../../core/generated';
+import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
+import { type Compression } from '../../core/spec';
+import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
+import { ArchiveStore } from './archive-store';
+import { Archiver } from './archiver';
+import { PeerArchives, type Database } from './peer-archives';
+import { Restorer } from './restorer';
+import { later, openWalSocket, type WalAnswer, type WalQuestion } from './wal-socket';
+
+export interface ArchiveOptions {
+  /** Where the archive volume is mounted. */
+  readonly volume: string;
+  readonly socket: string;
+  readonly walDirectory: string;
+  /** A directory on the data volume, of no value at any time. */
+  readonly spoolDirectory: string;
+  readonly peers: Pick<PeerClient, 'holdingsOf' | 'openArchived'>;
+  readonly log: Log;
+}
+
+interface Parts {
+  readonly database: Database;
+  readonly store: ArchiveStore;
+  readonly archiver: Archiver;
+  readonly restorer: Restorer;
+}
+
+/** Between two looks at the volume and at the peers' archives. */
+const UPKEEP_EVERY_MS = 10_000;
+/** One file of a peer: a segment over a slow line. */
+const FETCH_MAX_MS = 60_000;
+
+export class Archive {
+  readonly #options: ArchiveOptions;
+  readonly #peers: PeerArchives;
+  #parts: Parts | null = null;
+  #compression: Compression = DEFAULTS.archive.compression;
+  #server: Server | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isKeepingUp = false;
+  #isPromoting = false;
+  #histories: Histories = {};
+  #freeBytes: number | null = null;
+  /** What was lacking at the last look: not merely on its way here. */
+  #lacked: ReadonlySet<string> = new Set();
+
+  constructor(options: ArchiveOptions) {
+    this.#options = options;
+    this.#peers = new PeerArchives(options.peers, options.log);
+  }
+
+  /** PostgreSQL can ask from now on; before `use` it is told to ask again. */
+  async listen(): Promise<void> {
+    this.#server = await openWalSocket(
+      this.#options.socket,
+      async (question, gone) => await this.#answer(question, gone),
+    );
+    this.#timer = setInterval(() => void this.#keepUp(), UPKEEP_EVERY_MS);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#parts?.restorer.rest();
+    this.#server?.close();
+  }
+
+  /** Names of the other servers, whose archives complete this one. */
+  know(others: readonly string[]): void {
+    this.#peers.know(others);
+  }
+
+  /** Whose WAL is archived; null before `use`. */
+  get database(): Database | null {
+    return this.#parts?.database ?? null;
+  }
+
+  /** Of what is stored from now on. */
+  set compression(compression: Compression) {
+    this.#compression = compression;
+    if (this.#parts !== null) this.#parts.store.compression = compression;
+  }
+
+  /** A volume that cannot be used is no obstacle: archiving fails then, and says why. */
+  use(database: Database): void {
+    this.#parts = this.#assemble(database);
+    this.#histories = {};
+    void this.#keepUp();
+  }
+
+  /** To be called before PostgreSQL is started. */
+  async prepare(): Promise<void> {
+    await this.#parts?.restorer.open().catch((error: unknown) => {
+      this.#options.log.warn('WAL cannot be brought ahead', { error: messageOf(error) });
+    });
+  }
+
+  /** A stop waits for PostgreSQL's archiver: it is told to leave. */
+  stopping(isStopping: boolean): void {
+    this.#parts?.archiver.stopping(isStopping);
+  }
+
+  /** A promotion asks for files that nobody has: no peer is asked while it is under way. */
+  async whilePromoting(promote: () => Promise<void>): Promise<void> {
+    this.#isPromoting = true;
+    this.#parts?.restorer.breakOff();
+    try {
+      await promote();
+    } finally {
+      this.#isPromoting = false;
+    }
+  }
+
+  report(): ArchiveReport | null {
+    if (this.#parts === null) return null;
+    const { lastArchived: last, failure, waiting, pausedForMs } = this.#parts.archiver.state;
+    return {
+      last: last === null ? null : { file: last.file, at: new Date(last.atMs).toISOString() },
+      failure: failure === null ? null : { ...failure, forMs: Date.now() - failure.sinceMs },
+      waiting: waiting ?? 0,
+      pausedLeftMs: pausedForMs === null ? null : Math.round(pausedForMs),
+      freeBytes: this.#freeBytes,
+    };
+  }
+
+  // ── for peers ────────────────────────────────────────────────────────────────────────────
+
+  holdings(): ArchiveHoldings | null {
+    if (this.#parts === null) return null;
+    const { systemIdentifier } = this.#parts.database;
+    return { systemIdentifier, ranges: inventory(this.#parts), histories: this.#histories };
+  }
+
+  async open(name: string, systemIdentifier: string): Promise<ArchivedFile | null> {
+    const file = parseWalFile(name);
+    if (file === null || this.#parts?.database.systemIdentifier !== systemIdentifier) return null;
+    const found = this.#parts.store.locate(file);
+    if (found === null) return null;
+    const { size: bytes } = await stat(found.path);
+    const stream = createReadStream(found.path);
+    return { stored: renderStoredFile(found.stored), bytes, stream };
+  }
+
+  // ── for PostgreSQL ───────────────────────────────────────────────────────────────────────
+
+  #assemble(database: Database): Parts {
+    const { volume, walDirectory, spoolDirectory, log } = this.#options;
+    const { segmentBytes } = database;
+    const store = new ArchiveStore({
+      ...database,
+      volume,
+      compression: this.#compression,
+      onCorrupt: (stored, because) => {
+        const file = renderStoredFile(stored);
+        log.error('An archived file is corrupt and was put aside', { file, because });
+      },
+    });
+    const restorer = new Restorer({
+      store,
+      spoolDirectory,
+      segmentBytes,
+      belongs: (file) => this.#belongs(file, segmentBytes),
+      mayAskPeers: () => !this.#isPromoting,
+      fetchFromPeer: async (file, destination, signal) =>
+        await this.#peers.fetch(file, { database, destination }, signal),
+    });
+    // Every heartbeat asks for the report.
+    const onChange = (): void => undefined;
+    const archiver = new Archiver({ store, walDirectory, segmentBytes, log, onChange });
+    return { database, store, archiver, restorer };
+  }
+
+  async #answer(question: WalQuestion, gone: AbortSignal): Promise<WalAnswer> {
+    if (this.#parts === null) return later('the instance manager does not know this database yet');
+    const { archiver, restorer } = this.#parts;
+    if (question.verb !== 'archive') return await restorer.restore(question, gone);
+    const answer = await archiver.archive(question.file, question.path);
+    if (answer.kind === 'done') await this.#learn(question.file, question.path);
+    return answer;
+  }
+
+  #belongs(file: WalFile, segmentBytes: number): boolean {
+    const segment = parseSegment(renderWalFile(file), segmentBytes);
+    return segment === null || belongs(segment, newestLineage(this.#allHistories()), segmentBytes);
+  }
+
+  #allHistories(): Histories {
+    const theirs = this.#peers.holdings.map(({ histories }) => histories);
+    return Object.assign({}, ...theirs, this.#histories) as Histories;
+  }
+
+  // ── upkeep ───────────────────────────────────────────────────────────────────────────────
+
+  /** One look at a time; what goes wrong is tried again at the next one. */
+  async #keepUp(): Promise<void> {
+    const parts = this.#parts;
+    if (parts === null || this.#isKeepingUp) return;
+    this.#isKeepingUp = true;
+    try {
+      await parts.store.open();
+      this.#freeBytes = (await parts.store.space()).freeBytes;
+      await this.#readHistories(parts);
+      await parts.archiver.countWaiting().catch(() => 0);
+      await this.#peers.refresh(parts.database);
+      await this.#repair(parts);
+    } catch (error) {
+      this.#options.log.debug('The archive could not be looked after', { error: messageOf(error) });
+    } finally {
+      this.#isKeepingUp = false;
+    }
+  }
+
+  /** Brings what peers have and this archive lacks. */
+  async #repair(parts: Parts): Promise<void> {
+    const lacked = new Set<string>();
+    for (const file of this.#lackingFiles(parts)) {
+      const name = renderWalFile(file);
+      lacked.add(name);
+      // What is just being archived here needs no repair.
+      if (this.#lacked.has(name)) await this.#repairFile(parts, file);
+    }
+    this.#lacked = lacked;
+  }
+
+  /** Histories first: they tell what belongs. */
+  #lackingFiles(parts: Parts): readonly WalFile[] {
+    const { store, database } = parts;
+    const own = inventory(parts);
+    const { holdings } = this.#peers;
+    const histories = holdings.flatMap((theirs) =>
+      Object.keys(theirs.histories).map((timeline): WalFile => ({
+        kind: 'history',
+        timeline: Number(timeline),
+      })),
+    );
+    const segments = holdings.flatMap(({ ranges }) =>
+      lacking(own, ranges, 0).flatMap(({ timeline, from, to }) =>
+        Array.from({ length: to - from + 1 }, (_, index): WalFile => {
+          const segment = nameOfSegment({ timeline, number: from + index }, database.segmentBytes);
+          return { kind: 'segment', timeline, segment };
+        }),
+      ),
+    );
+    return [...histories, ...segments].filter((file) => !store.has(file));
+  }
+
+  async #repairFile({ store, database }: Parts, file: WalFile): Promise<void> {
+    const { spoolDirectory, log } = this.#options;
+    const name = renderWalFile(file);
+    const destination = join(spoolDirectory, `${name}.repair`);
+    const signal = AbortSignal.timeout(FETCH_MAX_MS);
+    try {
+      const answer = await this.#peers.fetch(file, { database, destination }, signal);
+      if (answer !== 'fetched') return;
+      if ((await store.put(file, destination)) === 'stored') {
+        log.info('A file that the archive lacked came from a peer', { file: name });
+      }
+      await this.#learn(file, destination);
+    } finally {
+      await rm(destination, { force: true });
+    }
+  }
+
+  async #readHistories({ store }: Parts): Promise<void> {
+    for (const { file } of store.files()) {
+      if (file.kind !== 'history' || file.timeline in this.#histories) continue;
+      const path = join(this.#options.spoolDirectory, `${renderWalFile(file)}.read`);
+      try {
+        if (await store.get(file, path)) await this.#learn(file, path);
+      } finally {
+        await rm(path, { force: true });
+      }
+    }
+  }
+
+  async #learn(file: WalFile, path: string): Promise<void> {
+    if (file.kind !== 'history') return;
+    const history = parseTimelineHistory(await readFile(path, 'utf8'));
+    this.#histories = { ...this.#histories, [file.timeline]: history };
+  }
+}
+
+function inventory({ store, database }: Parts): Inventory {
+  const segments = [...store.files()].flatMap(
+    ({ file }) => parseSegment(renderWalFile(file), database.segmentBytes) ?? [],
+  );
+  return inventoryOf(segments);
+}
