@@ -236,6 +236,15 @@ describe('retention', () => {
       walReasons: { 4: 'all of it stays: where timeline 4 comes from is not known' },
     },
     {
+      name: 'WAL of a timeline whose history cannot be true',
+      inventory: archive([2, 10, 30], [3, 12, 20]),
+      backups: [backup('a', 15, { timeline: 2 })],
+      histories: { 2: [left(1, 10.5)], 3: [left(1, 12.5), left(2, 11.5)] },
+      rules: { keep: 1 },
+      keeps: ['a'],
+      below: { 2: 15, 3: 0 },
+    },
+    {
       name: 'a backup of a timeline whose history is lost: whatever it may need',
       inventory: archive([1, 0, 30], [4, 3, 20]),
       backups: [backup('a', 1), backup('x', 5, { timeline: 4 }), backup('b', 4)],

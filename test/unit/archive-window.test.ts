@@ -59,6 +59,13 @@ describe('the recovery window', () => {
       window: [3.5, 21, 6, 12.5],
     },
     {
+      name: 'a hole that begins where the next backup ends: no gap',
+      inventory: archive([1, 0, 5], [1, 8, 20]),
+      backups: [backup('a', 2), backup('b', 4, { stopLsn: position(6) })],
+      tells: ['a to 6, 1/6-7 missing', 'b to 6, 1/6-7 missing'],
+      window: [3.5, 6],
+    },
+    {
       name: 'two holes: the window ends at the second one',
       inventory: archive([1, 0, 5], [1, 8, 14], [1, 16, 20]),
       backups: [backup('a', 2), backup('b', 9)],
