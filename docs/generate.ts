@@ -36,6 +36,7 @@ const SECTIONS: Readonly<Record<Section, string>> = {
   bootstrap: 'From nothing, or from kept volumes, to a first primary.',
   maintenance: 'What a person does to single servers.',
   servers: 'The servers of a running cluster.',
+  archive: 'The WAL archive of every server.',
   request: 'What the user asks for, once everything else is in order.',
 };
 

@@ -43,6 +43,8 @@ function fieldsOf(spec: Spec): Field[] {
     ['spec.switchover.timeout', formatDuration(switchover.timeoutMs)],
     ...synchronousFields(spec.replication),
     ...failoverFields(spec.failover),
+    ['spec.archive.compression', spec.archive.compression],
+    ['spec.archive.timeout', formatDuration(spec.archive.timeoutMs)],
   ];
 }
 

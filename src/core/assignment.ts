@@ -39,6 +39,7 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     // Whoever has just started does not know what it has promised: it waits for the longest.
     ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
     rollCall: rollCallOf(state),
+    others: spec.servers.map(({ name }) => name).filter((name) => name !== server.name),
     reportEveryMs: reportEveryMs(state, server.name),
   };
 }
@@ -61,7 +62,8 @@ export function positionsIn({ primary }: View): Readonly<Record<string, Lsn>> {
 
 export function settingsOf(spec: Spec): InstanceSettings {
   const { parameters, hba, database, owner } = spec.postgres;
-  return { parameters, hba, database, owner, subnet: spec.network.subnet };
+  const { network, archive } = spec;
+  return { parameters, hba, database, owner, subnet: network.subnet, archive };
 }
 
 /** While an old primary is on its way out everybody is asked, and may promise nothing. */

@@ -41,8 +41,17 @@ const FAILBACK_AFTER: Range = {
   usual: '5m',
 };
 
+/** PostgreSQL's own `archive_timeout` goes up to 2^30 - 1 s; a day says nothing any more. */
+const ARCHIVE_TIMEOUT: Range = {
+  minMs: 1000,
+  maxMs: 24 * HOUR_MS,
+  tooShort: 'an almost empty segment every moment would fill the archive',
+  tooLong: 'a loss of all servers would take everything since then with it',
+  usual: '5m',
+};
+
 /** Every quantity can be read and lies within its bounds. */
-export function checkBounds({ switchover, failover }: SpecDraft): Finding[] {
+export function checkBounds({ switchover, failover, archive }: SpecDraft): Finding[] {
   return [
     ...checkQuantity('spec.switchover.maxLag', switchover?.maxLag, parseSize),
     ...checkDuration('spec.switchover.timeout', switchover?.timeout, within(TIMEOUT)),
@@ -54,6 +63,7 @@ export function checkBounds({ switchover, failover }: SpecDraft): Finding[] {
       failover?.failbackAfter,
       within(FAILBACK_AFTER),
     ),
+    ...checkDuration('spec.archive.timeout', archive?.timeout, unlessZero(within(ARCHIVE_TIMEOUT))),
   ];
 }
 
@@ -73,6 +83,11 @@ function checkQuantity(
 
 const checkDuration = (at: string, text: string | undefined, check: Check): Finding[] =>
   checkQuantity(at, text, parseDuration, check);
+
+const unlessZero =
+  (check: Check): Check =>
+  (at, value) =>
+    value === 0 ? [] : check(at, value);
 
 function within({ minMs, maxMs, tooShort, tooLong, usual }: Range): Check {
   const [least, most] = [formatDuration(minMs), formatDuration(maxMs)];

@@ -8,6 +8,7 @@ import { type Step } from './steps';
 import { initialState } from './state';
 import { viewOf, type Situation, type View } from './situation';
 import { type ConditionRaised, type Rule } from './rules/rule';
+import { archiveRules } from './rules/archive';
 import { bootstrapRules } from './rules/bootstrap';
 import { contractRules } from './rules/contract';
 import { deletionRules } from './rules/deletion';
@@ -38,6 +39,7 @@ export const RULES: readonly Rule[] = [
   ...bootstrapRules,
   ...maintenanceRules,
   ...serverRules,
+  ...archiveRules,
   ...requestRules,
 ];
 

@@ -14,6 +14,7 @@ export function withDefaults(document: PostgresCluster): Spec {
   const postgres = { ...DEFAULTS.postgres, ...spec.postgres };
   const switchover = { ...DEFAULTS.switchover, ...spec.switchover };
   const failover = { ...DEFAULTS.failover, ...spec.failover };
+  const archive = { ...DEFAULTS.archive, ...spec.archive };
   const synchronous = spec.replication?.synchronous;
   return {
     cluster: metadata.name,
@@ -50,6 +51,10 @@ export function withDefaults(document: PostgresCluster): Spec {
       priorities: sortedByName(failover.priorities),
       failback: failover.failback,
       failbackAfterMs: valueOf(parseDuration(failover.failbackAfter)),
+    },
+    archive: {
+      compression: archive.compression,
+      timeoutMs: valueOf(parseDuration(archive.timeout)),
     },
   };
 }

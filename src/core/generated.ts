@@ -156,6 +156,19 @@ export interface PostgresCluster {
        */
       failbackAfter?: string;
     };
+    /**
+     * Every server keeps the whole WAL in its own archive volume: from there a standby that fell behind catches up, and the cluster can be restored to a point in time.
+     */
+    archive?: {
+      /**
+       * How WAL is compressed in the archive. `zstd` is small and fast; `none` costs no processor time and about ten times the space.
+       */
+      compression?: 'zstd' | 'lz4' | 'gzip' | 'none';
+      /**
+       * WAL that does not fill a segment of 16 MB is archived after this long, too: at most so much is lost with all servers at once. `0s`: only whole segments are archived.
+       */
+      timeout?: string;
+    };
   };
 }
 /**
@@ -215,4 +228,5 @@ export const DEFAULTS = {
     failback: 'hold',
     failbackAfter: '5m',
   },
+  archive: { compression: 'zstd', timeout: '5m' },
 } as const;

@@ -104,6 +104,7 @@ function newborn({ record, observation }: Situation, server: string): Report {
     promiseLeftMs: null,
     isLeaving: false,
     restartedFor: null,
+    archive: null,
     divergence: null,
   };
 }

@@ -18,7 +18,7 @@ const LATER = 'remove it; it is not part of this version';
 const LOGS = 'remove it and read the log with `docker service logs`';
 const role =
   'it says whom a standby follows, and pgswarm changes that with every change of primary';
-const archive = 'the WAL archive is not part of this version';
+const archive = 'every server archives its WAL, and restores from its own and its peers’ archives';
 const place = 'pgswarm decides where the files of a server are';
 const logs = 'the log goes to the container, in the form that pgswarm reads';
 const recovery = 'it ends recovery at a point; a standby follows its primary for ever';
@@ -51,8 +51,9 @@ const OWNED: readonly OwnedParameter[] = [
     reason: 'PostgreSQL 17 does not have it',
     instead: 'set `spec.primary`',
   },
-  { name: 'restore_command', reason: archive, instead: LATER },
-  { name: 'archive_*', reason: archive, instead: LATER },
+  { name: 'archive_timeout', reason: archive, instead: 'set `spec.archive.timeout`' },
+  { name: 'restore_command', reason: archive, instead: REMOVE },
+  { name: 'archive_*', reason: archive, instead: 'remove it; see `spec.archive`' },
   {
     name: 'synchronous_standby_names',
     reason: 'pgswarm names the standbys that are there, and changes that as they come and go',

@@ -3,7 +3,10 @@
  * answer says what it shall be. Both are whole pictures, never changes: any of them may be lost,
  * repeated or late, and the next one puts it right.
  */
+import type { SegmentRange } from './archive/inventory';
 import type { Lsn } from './lsn';
+import type { ArchiveSpec } from './spec';
+import type { TimelineLeft } from './timelines';
 
 /** Time between two heartbeats when nothing happens. */
 export const HEARTBEAT_MS = 1000;
@@ -55,6 +58,27 @@ export interface Report {
   readonly problem: Problem | null;
   /** The last change for which a CHECKPOINT has been completed. */
   readonly checkpointedFor: string | null;
+  /** null while there is no archive: nothing to archive yet. */
+  readonly archive: ArchiveReport | null;
+}
+
+/** How the archiving of this server's WAL goes on. */
+export interface ArchiveReport {
+  /** The WAL file that was archived last, and when (ISO 8601). */
+  readonly last: { readonly file: string; readonly at: string } | null;
+  readonly failure: ArchiveFailure | null;
+  /** Files that PostgreSQL has handed over and that are not archived yet. */
+  readonly waiting: number;
+  /** Archiving was paused by a person, for so long still. */
+  readonly pausedLeftMs: number | null;
+  /** Room in the archive volume; null when it could not be seen. */
+  readonly freeBytes: number | null;
+}
+
+export interface ArchiveFailure extends Problem {
+  readonly file: string;
+  /** Since the first attempt that failed. */
+  readonly forMs: number;
 }
 
 export type VolumeReport =
@@ -169,6 +193,15 @@ export interface Divergence {
   readonly keptIn: string;
 }
 
+/** What an archive volume has of one database's WAL. */
+export interface ArchiveHoldings {
+  readonly systemIdentifier: string;
+  /** Whole segments. */
+  readonly ranges: readonly SegmentRange[];
+  /** The history of every timeline of which the archive has one. */
+  readonly histories: Readonly<Record<number, readonly TimelineLeft[]>>;
+}
+
 // ── leader → instance ────────────────────────────────────────────────────────────────────────
 
 export interface Assignment {
@@ -186,6 +219,8 @@ export interface Assignment {
    * the primary: whoever counts the votes must be sure that no one changes his mind.
    */
   readonly rollCall: string | null;
+  /** Every other server of the spec: their archives and this one's complete each other. */
+  readonly others: readonly string[];
   /** Time between reports: shorter while a change of role waits for this instance. */
   readonly reportEveryMs: number;
 }
@@ -263,6 +298,7 @@ export interface InstanceSettings {
   readonly subnet: string;
   readonly database: string;
   readonly owner: string;
+  readonly archive: ArchiveSpec;
 }
 
 // ── primary → peer ───────────────────────────────────────────────────────────────────────────

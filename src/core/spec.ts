@@ -37,7 +37,16 @@ export interface Spec {
     readonly failback: 'hold' | 'auto';
     readonly failbackAfterMs: number;
   };
+  readonly archive: ArchiveSpec;
 }
+
+export interface ArchiveSpec {
+  readonly compression: Compression;
+  /** A segment that is not full is archived after this long; 0: never. */
+  readonly timeoutMs: number;
+}
+
+export type Compression = 'zstd' | 'lz4' | 'gzip' | 'none';
 
 export interface SynchronousSpec {
   /** `any`: any `number` of the standbys; `first`: those of highest priority. */

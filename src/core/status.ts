@@ -79,13 +79,22 @@ export interface ServerStatus {
   readonly receivedLsn: string | null;
   readonly replayedLsn: string | null;
   readonly lagBytes: number | null;
-  readonly archive: {
-    readonly lastArchivedWal: string | null;
-    readonly failedSince: string | null;
-  };
+  /** null while nothing is known of it. */
+  readonly archive: ArchiveStatus | null;
   /** May become primary by a switchover now. */
   readonly eligible: boolean;
   readonly because: string;
+}
+
+export interface ArchiveStatus {
+  readonly lastArchivedWal: string | null;
+  /** ISO 8601. */
+  readonly lastArchivedAt: string | null;
+  /** ISO 8601; null: nothing fails. */
+  readonly failedSince: string | null;
+  /** WAL files that wait to be archived. */
+  readonly waiting: number;
+  readonly freeBytes: number | null;
 }
 
 export interface Condition {
@@ -165,6 +174,7 @@ const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   ObjectsReady: 'network, secrets and services are as declared',
   ServersReady: 'every standby streams from the primary',
   Synchronous: 'commits are on as many standbys as declared',
+  WalArchived: 'every server archives its WAL',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
 };
@@ -199,8 +209,20 @@ function serverStatus(view: View, server: ServerView): ServerStatus {
     role: roleOf(server),
     state: stateOf(view, server),
     ...positionsOf(view, server),
-    archive: { lastArchivedWal: null, failedSince: null },
+    archive: archiveOf(server, view.situation.now),
     ...eligibility(view, server),
+  };
+}
+
+function archiveOf({ report }: ServerView, now: string): ArchiveStatus | null {
+  if (report?.archive == null) return null;
+  const { last, failure, waiting, freeBytes } = report.archive;
+  return {
+    lastArchivedWal: last?.file ?? null,
+    lastArchivedAt: last?.at ?? null,
+    failedSince: failure === null ? null : new Date(Date.parse(now) - failure.forMs).toISOString(),
+    waiting,
+    freeBytes,
   };
 }
 

@@ -44,8 +44,12 @@ export function describeSet(set: SyncSet | null): string {
 }
 
 /** The present and the past of a server count: its service stays until it is in neither set. */
-export const isInSyncSet = ({ sync }: ClusterState, server: string): boolean =>
-  [sync.wanted, sync.guaranteed].some((set) => set?.names.includes(server) ?? false);
+export const isInSyncSet = (state: ClusterState, server: string): boolean =>
+  namesInSyncSets(state).includes(server);
+
+/** Whoever a commit may wait for, or be relied upon to have it. */
+export const namesInSyncSets = ({ sync }: ClusterState): readonly string[] =>
+  [sync.wanted, sync.guaranteed].flatMap((set) => set?.names ?? []);
 
 // ── failover ─────────────────────────────────────────────────────────────────────────────────
 

@@ -17,6 +17,9 @@ export interface InstanceEnvironment {
   readonly operators: string;
   readonly operatorPort: number;
   readonly dataVolume: string;
+  readonly archiveVolume: string;
+  /** The program that PostgreSQL runs for every WAL file. */
+  readonly walCommand: string;
   readonly secretsDirectory: string;
   /** Socket, password file: gone with the container. */
   readonly runDirectory: string;
@@ -67,6 +70,8 @@ export function parseEnvironment(variables: NodeJS.ProcessEnv): InstanceEnvironm
     operators: text('PGSWARM_OPERATOR', `tasks.${OPERATOR_SERVICE}`),
     operatorPort: number('PGSWARM_OPERATOR_PORT', OPERATOR_PORT),
     dataVolume: text('PGSWARM_DATA_DIR', '/var/lib/pgswarm/data'),
+    archiveVolume: text('PGSWARM_ARCHIVE_DIR', '/var/lib/pgswarm/archive'),
+    walCommand: text('PGSWARM_WAL_COMMAND', '/usr/local/bin/pgswarm-wal'),
     secretsDirectory: text('PGSWARM_SECRETS_DIR', '/run/secrets'),
     runDirectory: text('PGSWARM_RUN_DIR', '/run/pgswarm'),
     binDirectory: variables['PGSWARM_PG_BIN'] ?? '',

@@ -28,6 +28,8 @@ const URGENT_POLL_MS = 5;
 
 /** A primary that is told to end waits this long for another server to take over. */
 const HANDOVER_MAX_MS = 15_000;
+/** What changes with every WAL file. */
+const ARCHIVE_MOVING: readonly string[] = ['last', 'waiting', 'forMs', 'pausedLeftMs'];
 
 export class Instance {
   readonly #options: InstanceOptions;
@@ -50,6 +52,7 @@ export class Instance {
       volume,
       ...(remembered === undefined ? {} : { remembered }),
       onChange: () => this.#changed(),
+      archive: () => this.#parts.archive.report(),
       promiseLeftMs: () => this.#promiseLeftMs,
     });
     this.#parts = options.assemble(this.#state, () => this.#changed());
@@ -145,6 +148,7 @@ export class Instance {
     const pollEveryMs = reportEveryMs < URGENT_REPORT_MS ? URGENT_POLL_MS : reportEveryMs;
     this.#parts.postgres.pollEveryMs = pollEveryMs;
     this.#state.assign(assignment, answer.positions);
+    this.#parts.archive.know(assignment.others);
     this.#tenure.answered(answer, sentAtMs);
     if (rollCall !== (before?.rollCall ?? null)) void this.#answerRollCall(rollCall);
     if (before !== null && isSameWork(before, assignment)) return reportEveryMs;
@@ -207,10 +211,10 @@ export class Instance {
     const { postgres } = picture;
     const isUrgent = (this.#state.values.assignment?.reportEveryMs ?? Infinity) < URGENT_REPORT_MS;
     const positions: readonly string[] = isUrgent
-      ? ['lsn', 'sentLsn', 'upstreamLsn', 'promiseLeftMs', 'freeBytes']
+      ? ['lsn', 'sentLsn', 'upstreamLsn', 'promiseLeftMs', 'freeBytes', ...ARCHIVE_MOVING]
       : [
           ...['lsn', 'sentLsn', 'flushedLsn', 'replayedLsn', 'receivedLsn'],
-          ...['upstreamLsn', 'promiseLeftMs', 'freeBytes'],
+          ...['upstreamLsn', 'promiseLeftMs', 'freeBytes', ...ARCHIVE_MOVING],
         ];
     const hide = (name: string, value: unknown): unknown =>
       positions.includes(name) ? undefined : value;

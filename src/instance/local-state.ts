@@ -1,5 +1,6 @@
 /** What this instance knows of itself, beside what PostgreSQL says; and the report made of both. */
 import {
+  type ArchiveReport,
   type Assignment,
   type Divergence,
   type InstanceSettings,
@@ -67,6 +68,7 @@ export interface LocalStateOptions {
   /** What the volume remembers of earlier boots. */
   readonly remembered?: Remembered;
   readonly onChange: () => void;
+  readonly archive: () => ArchiveReport | null;
   /** How long this instance will not be promoted yet; null when it may be. */
   readonly promiseLeftMs: () => number | null;
 }
@@ -165,6 +167,7 @@ export class LocalState {
       isLeaving,
       restartedFor,
       divergence,
+      archive: this.#options.archive(),
     };
   }
 

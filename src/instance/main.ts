@@ -1,12 +1,14 @@
 /** The instance manager's composition root. */
 import { randomUUID } from 'node:crypto';
 import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ControlClient } from '../adapters/control/client';
 import { PeerClient } from '../adapters/control/peer-client';
 import { createPeerServer } from '../adapters/control/peer-server';
 import { createLog, type Log } from '../adapters/log';
 import { type VolumeReport } from '../core/protocol';
 import { type Machine } from '../core/settings';
+import { Archive } from './archive/archive';
 import {
   parseEnvironment,
   readSecrets,
@@ -21,7 +23,7 @@ import { type LocalState, type Remembered } from './local-state';
 import { perform, prepareMachine } from './perform';
 import { type InstanceParts } from './ports';
 import { newestDivergence } from './rejoin/kept-wal';
-import { dataDirectory, NO_MARKS, openVolume, readMarks, readVolume } from './volume';
+import { dataDirectory, NO_MARKS, openVolume, spoolFolder, readMarks, readVolume } from './volume';
 
 /** Runs until SIGTERM or SIGINT, and then until PostgreSQL has stopped; the process's exit code. */
 export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number> {
@@ -33,6 +35,15 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
   const volume = await volumeOf(environment);
   log.info('Instance manager started', { volume: volume.kind, postgres: machine.majorVersion });
   const peers = new PeerClient({ cluster, key: secrets.control, port: environment.peerPort });
+  const archive = new Archive({
+    volume: environment.archiveVolume,
+    socket: machine.wal.socket,
+    walDirectory: join(dataDirectory(environment.dataVolume), 'pg_wal'),
+    spoolDirectory: spoolFolder(environment.dataVolume),
+    peers,
+    log,
+  });
+  await archive.listen();
   const instance = new Instance({
     identity: { cluster, server, bootId: randomUUID() },
     taskId: environment.taskId,
@@ -48,13 +59,14 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     peers,
     log,
     assemble: (state, onChange) =>
-      assemble({ environment, secrets, machine, log }, state, onChange),
+      assemble({ environment, secrets, machine, archive, log }, state, onChange),
   });
   const peerServer = createPeerServer({
     cluster,
     server,
     key: secrets.control,
     onPromise: (request) => instance.promise(request),
+    archive,
     log,
   });
   peerServer.on('error', (error) => {
@@ -84,6 +96,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     server.closeAllConnections();
     server.close();
   }
+  archive.close();
   peers.close();
   log.info('Instance manager ended');
   return 0;
@@ -93,12 +106,13 @@ interface Surroundings {
   readonly environment: InstanceEnvironment;
   readonly secrets: Secrets;
   readonly machine: Machine;
+  readonly archive: Archive;
   readonly log: Log;
 }
 
 /** PostgreSQL, its guard, and the hands that act on both. */
 function assemble(
-  { environment, secrets, machine, log }: Surroundings,
+  { environment, secrets, machine, archive, log }: Surroundings,
   state: LocalState,
   onChange: () => void,
 ): InstanceParts {
@@ -111,13 +125,17 @@ function assemble(
     address,
     startTimeoutMs,
     log,
-    onChange,
+    onChange: () => {
+      archive.stopping(postgres.report.state === 'stopping');
+      onChange();
+    },
   });
   return {
     postgres,
+    archive,
     guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
-      await perform({ environment, secrets, machine, postgres, state }, action, signal),
+      await perform({ environment, secrets, machine, postgres, archive, state }, action, signal),
   };
 }
 

@@ -2,7 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkHba, checkSettings } from '../adapters/postgres/check-configuration';
-import { readControlData } from '../adapters/postgres/control-data';
+import { readControlData, readControlFields } from '../adapters/postgres/control-data';
 import { writeDurably } from '../adapters/postgres/durable-files';
 import { explainFailure } from '../adapters/postgres/failures';
 import { LocalConnection } from '../adapters/postgres/local-connection';
@@ -30,6 +30,7 @@ import {
   writeSync,
   writeUpstream,
 } from './data-directory';
+import { type Archive } from './archive/archive';
 import { type InstanceEnvironment, type Secrets } from './environment';
 import { type LocalPostgres } from './local-postgres';
 import { type LocalState } from './local-state';
@@ -53,6 +54,7 @@ export interface Performer {
   readonly secrets: Secrets;
   readonly machine: Machine;
   readonly postgres: LocalPostgres;
+  readonly archive: Archive;
   readonly state: LocalState;
 }
 
@@ -85,7 +87,8 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   settle,
   'start-primary': async (performer, _, signal) => await start(performer, signal),
   'start-standby': startStandby,
-  promote: async ({ postgres }) => await postgres.promote(),
+  promote: async ({ postgres, archive }) =>
+    await archive.whilePromoting(async () => await postgres.promote()),
   stop: async ({ postgres }) => await postgres.stop(STOP_LIMITS),
   follow: async (performer, { upstream }) => {
     await configureUpstream(performer, upstream);
@@ -140,6 +143,7 @@ export async function prepareMachine(
     socketDirectory: runDirectory,
     passfile,
     volumeBytes: volume.blocks * volume.bsize,
+    wal: { command: environment.walCommand, socket: join(runDirectory, 'wal.sock') },
   };
 }
 
@@ -232,6 +236,7 @@ async function startStandby(
  */
 async function start(performer: Performer, signal: AbortSignal): Promise<void> {
   const { environment, postgres, state } = performer;
+  await openArchive(performer);
   const starting = async (): Promise<void> => await postgres.start(signal);
   const { task } = state.values.assignment ?? {};
   const sync = task?.kind === 'primary' || task?.kind === 'standby' ? task.sync : null;
@@ -245,6 +250,19 @@ async function start(performer: Performer, signal: AbortSignal): Promise<void> {
     if (!(await hasFormerSettings(error, dataDirectory(environment.dataVolume)))) throw error;
     await starting();
   }
+}
+
+/** Of the database in the data directory, for PostgreSQL to find it when it starts. */
+async function openArchive({ environment, archive, postgres }: Performer): Promise<void> {
+  const { report } = postgres;
+  const known = report.state === 'stopped' ? report.control?.systemIdentifier : undefined;
+  if (known === undefined || known !== archive.database?.systemIdentifier) {
+    const directory = dataDirectory(environment.dataVolume);
+    const fields = await readControlFields(directory, environment.binDirectory);
+    const { systemIdentifier } = fields;
+    archive.use({ systemIdentifier, segmentBytes: Number(fields.segmentBytes) });
+  }
+  await archive.prepare();
 }
 
 /** Whether settings that were refused leave others to start with, now in their place. */
@@ -281,6 +299,7 @@ async function configure(performer: Performer, use: () => Promise<void>): Promis
   const { environment, state } = performer;
   const settings = settingsOf(state);
   const directory = dataDirectory(environment.dataVolume);
+  performer.archive.compression = settings.archive.compression;
   await writeCheckedSettings(performer, directory, settings);
   await writeHba(directory, settings, use);
   state.set({ settingsApplied: settings });

@@ -1,7 +1,7 @@
 /** What the instance manager needs of the world: composed by `main`, replaced in the simulation. */
 import { type Log } from '../adapters/log';
 import { type ControlPort } from '../adapters/control/client';
-import { type PromiseRequest, type VolumeReport } from '../core/protocol';
+import { type ArchiveReport, type PromiseRequest, type VolumeReport } from '../core/protocol';
 import { type LocalPostgres } from './local-postgres';
 import { type Identity, type LocalState, type Remembered } from './local-state';
 import { type Guard } from './guard';
@@ -34,9 +34,18 @@ export interface PeersPort {
   }>;
 }
 
+/** The WAL archive, as far as the instance tells of it. */
+export interface ArchivePort {
+  /** null while there is none. */
+  report(): ArchiveReport | null;
+  /** The other servers, whose archives complete this one's. */
+  know(others: readonly string[]): void;
+}
+
 /** The parts that act on this machine. */
 export interface InstanceParts {
   readonly postgres: PostgresPort;
+  readonly archive: ArchivePort;
   readonly guard: Guard;
   /** Does one action; rejects with an AbortError when `signal` struck before it was done. */
   readonly perform: (action: Action, signal: AbortSignal) => Promise<void>;

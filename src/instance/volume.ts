@@ -10,6 +10,7 @@
  *     rewinding      pg_rewind is at work in pgdata, or was when it was killed
  *     primary-term   the last term in which this server was primary
  *     diverged       WAL that was put aside before it would have been lost
+ *     spool          WAL from the archive on its way to PostgreSQL: of no value at any time
  *
  * Filling an empty volume writes, each step durable before the next: the content of `pgdata.new`,
  * then the tag, then the name `pgdata`. The rename commits: a tag beside `pgdata.new` but without
@@ -35,11 +36,12 @@ const TAG = 'pgswarm.json';
 const REWINDING = 'rewinding';
 const TERM = 'primary-term';
 const DIVERGED = 'diverged';
+const SPOOL = 'spool';
 /** Of no meaning without a data directory. */
 const NOTES: readonly string[] = [REWINDING, TERM, DIVERGED];
-/** Our lock, what mkfs leaves behind, and files whose writing was cut short. */
+/** Our lock, what mkfs leaves behind, WAL on its way, and files whose writing was cut short. */
 const IGNORED: readonly string[] = [
-  ...['.lock', 'lost+found'],
+  ...['.lock', 'lost+found', SPOOL],
   ...[TAG, REWINDING, TERM].map((name) => `${name}.new`),
 ];
 const KNOWN: readonly string[] = [DATA, UNFINISHED, NEXT, OLD, TAG, ...NOTES, ...IGNORED];
@@ -61,6 +63,7 @@ export interface VolumeMarks {
 
 export const NO_MARKS: VolumeMarks = { hasOldCopy: false, isHalfRewound: false, primaryTerm: null };
 
+export const spoolFolder = (volume: string): string => join(volume, SPOOL);
 export const divergedFolder = (volume: string): string => join(volume, DIVERGED);
 export const dataDirectory = (volume: string): string => join(volume, DATA);
 

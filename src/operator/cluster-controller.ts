@@ -26,6 +26,7 @@ import { ReportBook } from './report-book';
 import { StreamClock } from './stream-clock';
 import { Suspicion } from './suspicion';
 import { SwarmView } from './swarm-view';
+import { Watchers } from './watchers';
 import { type Clock, type Store, type StoredRecord, type Swarm } from '../core/ports';
 
 /** Swarm may not answer for long, during an election: decisions go on with what was seen before. */
@@ -48,12 +49,6 @@ export interface ControllerPorts {
   readonly onForgotten: (cluster: string) => void;
 }
 
-interface Waiter {
-  readonly server: string;
-  readonly digest: string;
-  readonly resolve: () => void;
-}
-
 export class ClusterController implements ClusterLoop {
   readonly cluster: string;
   readonly #ports: ControllerPorts;
@@ -68,7 +63,7 @@ export class ClusterController implements ClusterLoop {
   readonly #suspicion: Suspicion;
   readonly #actor: Actor<ReturnType<typeof clusterMachine>>;
   readonly #reports = new ReportBook();
-  readonly #waiters = new Set<Waiter>();
+  readonly #watchers = new Watchers();
   readonly #volumesRemoved = new Set<string>();
   readonly #conditions = new ConditionClock();
   /** The former leader's writes fail from now on: leases may be granted. */
@@ -128,8 +123,7 @@ export class ClusterController implements ClusterLoop {
     this.#actor.stop();
     this.#suspicion.end();
     this.#leases.close();
-    for (const waiter of this.#waiters) waiter.resolve();
-    this.#waiters.clear();
+    this.#watchers.release();
   }
 
   /** Something may have changed; `what` says which knowledge is not to be trusted any more. */
@@ -144,9 +138,10 @@ export class ClusterController implements ClusterLoop {
     return this.#records.state?.uid ?? null;
   }
 
-  /** Nothing is going on. */
+  /** The primary works, and nothing is being changed. */
   get isSteady(): boolean {
-    return this.#decision?.rule === 'steady';
+    const view = this.#view();
+    return view?.primary?.asPrimary != null && view.state.change === null;
   }
 
   /** Id of the node that the primary is tied to; null while there is no primary. */
@@ -174,7 +169,7 @@ export class ClusterController implements ClusterLoop {
     if (assignment.task.kind === 'stop') this.#gap.toldToStop();
     const isAwaited = outcome === 'same' && this.#records.state?.change != null;
     if (outcome === 'news' || isAwaited) {
-      this.#wakeWaiters();
+      this.#wakeWatchers();
       this.look('reports');
     }
     return { assignment, leaseMs, positions: positionsIn(view) };
@@ -198,16 +193,9 @@ export class ClusterController implements ClusterLoop {
 
   /** Resolves when the server's assignment is not the one with this digest any more. */
   waitForChange(server: string, digest: string, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const waiter: Waiter = { server, digest, resolve };
-      this.#waiters.add(waiter);
-      signal.addEventListener('abort', () => {
-        const hasHungUp = (signal.reason as Error).name !== 'TimeoutError';
-        if (this.#waiters.delete(waiter) && hasHungUp) this.#suspect(server);
-        resolve();
-      });
-      this.#wakeWaiters();
-    });
+    const watching = this.#watchers.wait({ server, digest }, signal, () => this.#suspect(server));
+    this.#wakeWatchers();
+    return watching;
   }
 
   /** A watched file was refused; the last good spec stays in force. */
@@ -349,7 +337,7 @@ export class ClusterController implements ClusterLoop {
     if (id !== (this.#phase?.id ?? null)) {
       this.#phase = id === null ? null : { id, sinceMs: this.#ports.clock.monotonicMs() };
     }
-    this.#wakeWaiters();
+    this.#wakeWatchers();
   }
 
   /** A new primary has had no lease yet; it is given the time to come for its first one. */
@@ -387,15 +375,13 @@ export class ClusterController implements ClusterLoop {
     return situation?.state == null ? null : viewOf(situation, situation.state);
   }
 
-  #wakeWaiters(): void {
-    if (this.#waiters.size === 0) return;
+  #wakeWatchers(): void {
+    if (this.#watchers.isEmpty) return;
     const view = this.#view();
-    for (const waiter of this.#waiters) {
-      const assignment = assignmentIn(view, waiter.server);
-      if (assignment === null || digestOf(assignment) === waiter.digest) continue;
-      this.#waiters.delete(waiter);
-      waiter.resolve();
-    }
+    this.#watchers.wake((server) => {
+      const assignment = assignmentIn(view, server);
+      return assignment === null ? null : digestOf(assignment);
+    });
   }
 }
 

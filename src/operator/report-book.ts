@@ -27,9 +27,16 @@ export class ReportBook {
   }
 }
 
-const MOVING: readonly string[] = ['freeBytes', 'promiseLeftMs'];
+const MOVING: readonly string[] = [
+  'freeBytes',
+  'promiseLeftMs',
+  'pausedLeftMs',
+  'forMs',
+  'last',
+  'waiting',
+];
 
-/** Positions of a steady cluster move all the time, and so do what is free and what is left. */
+/** Positions of a steady cluster move all the time, and so do what is free, left, and archived. */
 function withoutPositions(report: Report): string {
   return JSON.stringify({ ...report, sequence: 0 }, (name, value: unknown) =>
     name.toLowerCase().endsWith('lsn') || MOVING.includes(name) ? undefined : value,

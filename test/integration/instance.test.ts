@@ -25,6 +25,7 @@ const SETTINGS: InstanceSettings = {
   subnet: '10.0.200.0/24',
   database: 'app',
   owner: 'app',
+  archive: { compression: 'zstd', timeoutMs: 300_000 },
 };
 
 const isPrimary = ({ postgres }: Report): boolean => postgres.state === 'primary';

@@ -47,6 +47,7 @@ const SETTINGS: InstanceSettings = {
   subnet: '10.0.200.0/24',
   database: 'app',
   owner: 'app',
+  archive: { compression: 'zstd', timeoutMs: 300_000 },
 };
 const NAMES = ['pg1', 'pg2', 'pg3'] as const;
 const MEGABYTE = 1024 * 1024;

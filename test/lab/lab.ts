@@ -14,9 +14,10 @@ import {
   type LabNode,
 } from './nodes';
 import { block, blockedPeers, isPlugged, plug, unblock, unplug, type Port } from './partition';
-import { step } from './progress';
+import { note, step } from './progress';
 import { attempt, LabError, type Result, type RunOptions } from './shell';
 import {
+  absentNodes,
   answeringManager,
   daemonOf,
   formSwarm,
@@ -181,7 +182,21 @@ export class Lab {
       if (node.state === 'exited' || node.state === 'created') await this.start(node.name);
     }
     for (const node of this.#nodes) await this.heal(node.name);
-    await waitUntilReady(this.#nodes);
+    await waitUntilReady(this.#nodes).catch(async (error: unknown) => {
+      await this.#restartAbsent(error);
+      await waitUntilReady(this.#nodes);
+    });
+  }
+
+  /** Docker's agent was seen to stay away for good after a quorum had been lost and found again. */
+  async #restartAbsent(error: unknown): Promise<void> {
+    const absent = await absentNodes(this.#nodes);
+    if (absent.length === 0) throw error;
+    for (const { name } of absent) {
+      note(`${name} does not come back to the Swarm by itself: switching it off and on`);
+      await this.kill(name);
+      await this.start(name);
+    }
   }
 
   /** Runs a command inside a node; works also while the node is cut off. */

@@ -71,6 +71,14 @@ export async function waitUntilReady(nodes: readonly LabNode[]): Promise<void> {
   });
 }
 
+/** The nodes that Swarm does not count on, as one manager sees it. */
+export async function absentNodes(nodes: readonly LabNode[]): Promise<readonly LabNode[]> {
+  const manager = await answeringManager(nodes);
+  const rows = manager === null ? [] : await swarmNodes(manager);
+  const ready = rows.filter(({ state }) => state === 'Ready').map(({ hostname }) => hostname);
+  return rows.length === 0 ? [] : nodes.filter(({ name }) => !ready.includes(name));
+}
+
 /** A manager that answers right now, or null. */
 export async function answeringManager(nodes: readonly LabNode[]): Promise<LabNode | null> {
   const asked = nodes.map(async (node) => {

@@ -256,8 +256,9 @@ const compound: readonly Cell[] = [
     name: 'container-and-leader-kill',
     title: 'container and the leading operator SIGKILL at once',
     fault: faults.killContainerAndLeader,
-    until: 'moved',
-    primary: 'moves',
+    // Who is there first: the old primary's new container, or a leader that can replace it.
+    until: 'written',
+    primary: 'either',
     gapTargetMs: null,
   },
   {

@@ -172,5 +172,6 @@ function specFor(random: Random, { servers, ttlMs = 5_000, synchronous: given }:
       failback: 'hold',
       failbackAfterMs: 300_000,
     },
+    archive: { compression: 'zstd', timeoutMs: 300_000 },
   };
 }

@@ -30,6 +30,7 @@ export function spec(changes: Partial<Spec> = {}): Spec {
       failback: 'hold',
       failbackAfterMs: 300_000,
     },
+    archive: { compression: 'zstd', timeoutMs: 300_000 },
     ...changes,
   };
 }

@@ -233,9 +233,18 @@ const PARAMETERS: readonly Row[] = [
     'primary_slot_name',
     'it says whom a standby follows, and pgswarm changes that with every change of primary',
   ),
-  owned('restore_command', 'the WAL archive is not part of this version'),
-  owned('archive_mode', 'the WAL archive is not part of this version'),
-  owned('archive_library', 'the WAL archive is not part of this version'),
+  owned(
+    'restore_command',
+    'every server archives its WAL, and restores from its own and its peers’ archives',
+  ),
+  owned(
+    'archive_mode',
+    'every server archives its WAL, and restores from its own and its peers’ archives',
+  ),
+  owned(
+    'archive_library',
+    'every server archives its WAL, and restores from its own and its peers’ archives',
+  ),
   owned('port', 'PostgreSQL always listens on 5432 in its container'),
   owned('listen_addresses', 'the other servers and the published port must reach it'),
   owned(

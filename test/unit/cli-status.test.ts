@@ -18,7 +18,7 @@ const server = (changes: Partial<ServerStatus>): ServerStatus => ({
   receivedLsn: '0/5000000',
   replayedLsn: '0/5000000',
   lagBytes: null,
-  archive: { lastArchivedWal: null, failedSince: null },
+  archive: null,
   eligible: false,
   because: 'it is the primary',
   ...changes,

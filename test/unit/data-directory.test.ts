@@ -16,6 +16,7 @@ const settings = (line: string): InstanceSettings => ({
   subnet: '10.0.200.0/24',
   database: 'app',
   owner: 'app',
+  archive: { compression: 'zstd', timeoutMs: 300_000 },
 });
 const works = async (): Promise<void> => await Promise.resolve();
 const breaks = async (): Promise<void> => await Promise.reject(new Error('the connection broke'));

@@ -3,6 +3,7 @@
  * changed, and the rule that must decide. A rule that no row reaches fails the last test.
  */
 import { expect } from 'chai';
+import { type ArchiveReport } from '../../src/core/protocol';
 import { decide, RULES } from '../../src/core/decide';
 import { type Section } from '../../src/core/rules/rule';
 import { type Situation } from '../../src/core/situation';
@@ -66,6 +67,14 @@ const fresh = (volume: 'pg1' | 'pg2' | 'both'): Situation => {
   );
 };
 const services = pair.observation.swarm!.services;
+
+const ARCHIVE: ArchiveReport = {
+  last: null,
+  failure: null,
+  waiting: 0,
+  pausedLeftMs: null,
+  freeBytes: null,
+};
 
 const CASES: { name: string; situation: Situation; rule: string; because?: RegExp }[] = [
   { name: 'a spec without a record', situation: empty(), rule: 'declare' },
@@ -223,6 +232,39 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     }),
     rule: 'restart-pending',
     because: /pg2 needs a restart for max_connections; pgswarm restart orders does it/,
+  },
+  {
+    name: 'an archive that has failed for long',
+    situation: withReport(pair, 'pg2', {
+      archive: {
+        ...ARCHIVE,
+        waiting: 3,
+        failure: {
+          file: '000000010000000000000003',
+          reason: 'ArchiveVolumeFull',
+          message: 'no room',
+          forMs: 20_000,
+        },
+      },
+    }),
+    rule: 'archive-failing',
+    because: /pg2 has archived nothing for 20s, 3 files are waiting: no room/,
+  },
+  {
+    name: 'an archive that fails for a moment',
+    situation: withReport(pair, 'pg2', {
+      archive: {
+        ...ARCHIVE,
+        failure: { file: 'x', reason: 'ArchiveVolumeFull', message: 'no room', forMs: 14_999 },
+      },
+    }),
+    rule: 'steady',
+  },
+  {
+    name: 'archiving is paused by a person',
+    situation: withReport(pair, 'pg1', { archive: { ...ARCHIVE, pausedLeftMs: 60_000 } }),
+    rule: 'archive-paused',
+    because: /archiving on pg1 is paused for 1m more/,
   },
   {
     name: 'a person keeps the standby stopped',

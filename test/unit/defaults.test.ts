@@ -31,6 +31,7 @@ describe('defaults', () => {
         failback: 'hold',
         failbackAfterMs: 300_000,
       },
+      archive: { compression: 'zstd', timeoutMs: 300_000 },
     });
   });
 

@@ -54,6 +54,7 @@ const health = (
     promiseLeftMs: null,
     isLeaving: false,
     restartedFor: null,
+    archive: null,
     divergence: null,
   },
   task,

@@ -8,10 +8,18 @@ const assignment = (changes: Partial<Assignment> = {}): Assignment => ({
   leaderEpoch: 5,
   term: 3,
   task: { kind: 'wait', because: 'test' },
-  settings: { parameters: {}, hba: [], subnet: '10.0.200.0/24', database: 'app', owner: 'app' },
+  settings: {
+    parameters: {},
+    hba: [],
+    subnet: '10.0.200.0/24',
+    database: 'app',
+    owner: 'app',
+    archive: { compression: 'zstd', timeoutMs: 300_000 },
+  },
   reportEveryMs: 1000,
   ttlMs: 5000,
   rollCall: null,
+  others: [],
   ...changes,
 });
 

@@ -8,7 +8,11 @@ import {
   PeerClient,
   type PeerRound,
 } from '../../src/adapters/control/peer-client';
-import { createPeerServer, PROMISE_PATH } from '../../src/adapters/control/peer-server';
+import {
+  createPeerServer,
+  PROMISE_PATH,
+  type ArchivePort,
+} from '../../src/adapters/control/peer-server';
 import { SignedExchange } from '../../src/adapters/control/signed-exchange';
 import { type PromiseAnswer, type PromiseRequest } from '../../src/core/protocol';
 
@@ -20,6 +24,7 @@ const question = { cluster: 'orders', from: 'pg1', term: 4, forMs: 5000 };
 const promised: PromiseAnswer = { promised: true };
 const refused: PromiseAnswer = { promised: false, because: 'pg3 answers a roll call' };
 const all: PeerRound = { promisedByAll: true, refusals: [] };
+const NO_ARCHIVE: ArchivePort = { holdings: () => null, open: () => Promise.resolve(null) };
 const never = new Promise<never>(() => undefined);
 
 describe('promises between peers', () => {
@@ -71,6 +76,7 @@ describe('promises between peers', () => {
           asked.push(request);
           return answer;
         },
+        archive: NO_ARCHIVE,
         log,
       }),
       address,
@@ -320,7 +326,9 @@ describe('promises between peers', () => {
       const onPromise = (): never => {
         throw new TypeError('secret detail');
       };
-      const server = createPeerServer({ cluster: 'orders', server: 'pg2', key, onPromise, log });
+      const archive = NO_ARCHIVE;
+      const ports = { cluster: 'orders', server: 'pg2', key, onPromise, archive, log };
+      const server = createPeerServer(ports);
       await listen(server, '127.0.0.2');
       named('pg2', '127.0.0.2');
       open();

@@ -37,7 +37,7 @@ describe('restore target', () => {
       name: 'a time in UTC',
       document: { time: '2026-11-21T17:14:59Z' },
       parameters: {
-        recovery_target_time: '2026-11-21T17:14:59Z',
+        recovery_target_time: '2026-11-21 17:14:59+00',
         recovery_target_inclusive: 'on',
         recovery_target_timeline: 'latest',
         recovery_target_action: 'pause',
@@ -48,7 +48,7 @@ describe('restore target', () => {
       name: 'just before a time, to the microsecond, east of Greenwich',
       document: { time: '2026-11-21 17:14:59.123456+05:30', exclusive: true, action: 'promote' },
       parameters: {
-        recovery_target_time: '2026-11-21T11:44:59.123456Z',
+        recovery_target_time: '2026-11-21 11:44:59.123456+00',
         recovery_target_inclusive: 'off',
         recovery_target_timeline: 'latest',
         recovery_target_action: 'promote',
@@ -59,7 +59,7 @@ describe('restore target', () => {
       name: 'a time across midnight, as PostgreSQL prints zones',
       document: { time: '2026-11-21 23:30-02' },
       parameters: {
-        recovery_target_time: '2026-11-22T01:30:00Z',
+        recovery_target_time: '2026-11-22 01:30:00+00',
         recovery_target_inclusive: 'on',
         recovery_target_timeline: 'latest',
         recovery_target_action: 'pause',

@@ -17,6 +17,7 @@ const machine = (changes: Partial<Machine> = {}): Machine => ({
   socketDirectory: '/run/pgswarm',
   passfile: '/run/pgswarm/passfile',
   volumeBytes: 100 * GIGABYTE,
+  wal: { command: '/usr/local/bin/pgswarm-wal', socket: '/run/pgswarm/wal.sock' },
   ...changes,
 });
 
@@ -26,6 +27,7 @@ const settings = (changes: Partial<InstanceSettings> = {}): InstanceSettings => 
   subnet: '10.0.200.0/24',
   database: 'app',
   owner: 'app',
+  archive: { compression: 'zstd', timeoutMs: 300_000 },
   ...changes,
 });
 
@@ -64,7 +66,9 @@ work_mem = '8MB'
 
 # what pgswarm relies on
 allow_alter_system = 'off'
-archive_mode = 'off'
+archive_command = '/usr/local/bin/pgswarm-wal /run/pgswarm/wal.sock archive "%f" "%p"'
+archive_mode = 'always'
+archive_timeout = '300s'
 cluster_name = 'pg1'
 hot_standby = 'on'
 listen_addresses = '*'
@@ -75,6 +79,7 @@ logging_collector = 'off'
 password_encryption = 'scram-sha-256'
 port = '5432'
 recovery_target_timeline = 'latest'
+restore_command = '/usr/local/bin/pgswarm-wal /run/pgswarm/wal.sock restore "%f" "%p"'
 tcp_keepalives_count = '3'
 tcp_keepalives_idle = '5'
 tcp_keepalives_interval = '2'

@@ -1,5 +1,6 @@
 /** The little that all our servers share: bodies with a bound, answers in JSON. */
 import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { type Readable } from 'node:stream';
 import { messageOf, OperatingError, type ErrorKind } from '../../core/errors';
 
 /** More than any report or spec needs. */
@@ -9,6 +10,11 @@ export interface Answer {
   readonly status: number;
   /** JSON. */
   readonly body: string;
+}
+
+/** An answer with a file: JSON that describes it, and then its bytes. */
+export interface FileAnswer extends Answer {
+  readonly content: { readonly bytes: number; readonly stream: Readable };
 }
 
 export const answerOf = (value: unknown, status = 200): Answer => ({

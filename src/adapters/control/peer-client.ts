@@ -1,14 +1,15 @@
 /**
- * A primary's line to its peers, for the time in which no leader answers: that is when nodes are
- * gone and name servers hang. So where a peer was last is remembered, and asked at once; at the
- * same time its name is looked up, since another container may be that peer by now. The first
- * answer that the peer itself has signed counts, whichever way it came.
+ * An instance's line to its peers. A primary asks them for promises when no leader answers: that is
+ * when nodes are gone and name servers hang. So where a peer was last is remembered, and asked at
+ * once; at the same time its name is looked up, since another container may be that peer by now. The
+ * first answer that the peer itself has signed counts, whichever way it came.
  */
+import { type Readable } from 'node:stream';
 import { messageOf, OperatingError } from '../../core/errors';
 import { PEER_PORT } from '../../core/names';
-import { type PromiseAnswer, type PromiseRequest } from '../../core/protocol';
+import { type ArchiveHoldings, type PromiseAnswer, type PromiseRequest } from '../../core/protocol';
 import { askNameServer, type Resolve } from './name-server';
-import { MISDIRECTED, PROMISE_PATH } from './peer-server';
+import { ARCHIVE_PATH, ARCHIVED_FILE_PATH, MISDIRECTED, PROMISE_PATH } from './peer-server';
 import { SignedExchange } from './signed-exchange';
 
 /** Why a peer has not promised: its own words, or what kept its answer from coming. */
@@ -36,6 +37,15 @@ export const PEER_TIMEOUT_MS = 700;
 /** In good times the names are looked up again after this long. */
 const PREPARED_FOR_MS = 10_000;
 const OK = 200;
+const NOT_FOUND = 404;
+/** For a segment of 16 MB over a slow line. */
+const FILE_TIMEOUT_MS = 60_000;
+
+export interface ArchivedFile {
+  /** The name under which the peer keeps it: it tells hash and compression. */
+  readonly stored: string;
+  readonly stream: Readable;
+}
 
 interface Answered {
   readonly address: string;
@@ -87,6 +97,45 @@ export class PeerClient {
         () => undefined,
       );
     }
+  }
+
+  /** What a peer's archive holds; null when it does not answer, or has none yet. */
+  async holdingsOf(peer: string): Promise<ArchiveHoldings | null> {
+    const question = { path: ARCHIVE_PATH, body: JSON.stringify({ to: peer }) };
+    for (const host of await this.#addressesOf(peer)) {
+      const endpoint = { host, port: this.#port };
+      const answer = await this.#exchange
+        .ask(endpoint, { ...question, timeoutMs: PEER_TIMEOUT_MS })
+        .catch(() => null);
+      if (answer?.status === OK) return JSON.parse(answer.body) as ArchiveHoldings | null;
+    }
+    return null;
+  }
+
+  /**
+   * Opens a file of a peer's archive. What the stream yields is worth nothing before it has ended
+   * without an error and has the hash in the name under which it was stored.
+   */
+  async openArchived(
+    peer: string,
+    wanted: { readonly file: string; readonly systemIdentifier: string },
+    signal: AbortSignal,
+  ): Promise<ArchivedFile | 'absent' | 'unreachable'> {
+    const body = JSON.stringify({ ...wanted, to: peer });
+    const question = { path: ARCHIVED_FILE_PATH, body, timeoutMs: FILE_TIMEOUT_MS, signal };
+    for (const host of await this.#addressesOf(peer)) {
+      const answer = await this.#exchange
+        .askForFile({ host, port: this.#port }, question)
+        .catch(() => null);
+      if (answer?.status === NOT_FOUND) return 'absent';
+      if (answer?.status !== OK || answer.content === null) continue;
+      return { stored: storedName(answer.body), stream: answer.content };
+    }
+    return 'unreachable';
+  }
+
+  async #addressesOf(peer: string): Promise<readonly string[]> {
+    return this.#known.get(peer) ?? (await this.#lookUp(peer).catch(() => []));
   }
 
   close(): void {
@@ -147,6 +196,9 @@ export class PeerClient {
     throw new OperatingError('transient', 'PeerUnknown', `the name ${peer} has no address`);
   }
 }
+
+const storedName = (body: string): string =>
+  (JSON.parse(body) as { readonly stored: string }).stored;
 
 const resolvePeer: Resolve = (peer) => askNameServer(peer, PEER_TIMEOUT_MS);
 

@@ -1,9 +1,11 @@
 /** One signed question to one operator over HTTP, and its answer if the signature is right. */
 import { randomBytes } from 'node:crypto';
 import { Agent, request, type IncomingMessage } from 'node:http';
+import { type Readable } from 'node:stream';
 import { OperatingError } from '../../core/errors';
 import { type Endpoint } from './operator-directory';
 import {
+  ANSWER_HEADER,
   CLUSTER_HEADER,
   isSignature,
   NONCE_HEADER,
@@ -41,7 +43,38 @@ export class SignedExchange {
   /** Rejects on silence, on a broken connection, and on an answer that nobody with the key gave. */
   async ask(endpoint: Endpoint, question: Question): Promise<SignedAnswer> {
     const nonce = randomBytes(NONCE_BYTES).toString('hex');
-    const { response, body } = await this.#exchange(endpoint, question, nonce);
+    const response = await this.#exchange(endpoint, question, nonce);
+    const body = await readBody(response);
+    return this.#genuine(response, { endpoint, nonce, body });
+  }
+
+  /**
+   * As `ask`, for a file: the answer is signed, its content is not. It is not whole unless it is
+   * read to its end without an error and has the hash that the answer names. Without content: refused.
+   */
+  async askForFile(
+    endpoint: Endpoint,
+    question: Question,
+  ): Promise<SignedAnswer & { readonly content: Readable | null }> {
+    const nonce = randomBytes(NONCE_BYTES).toString('hex');
+    const response = await this.#exchange(endpoint, question, nonce);
+    const words = response.headers[ANSWER_HEADER];
+    const isFile = typeof words === 'string';
+    const body = isFile ? words : await readBody(response);
+    try {
+      const answer = this.#genuine(response, { endpoint, nonce, body });
+      return { ...answer, content: isFile ? response : null };
+    } catch (error) {
+      response.destroy();
+      throw error;
+    }
+  }
+
+  /** Throws on an answer that nobody with the key gave. */
+  #genuine(
+    response: IncomingMessage,
+    { endpoint, nonce, body }: { endpoint: Endpoint; nonce: string; body: string },
+  ): SignedAnswer {
     const status = response.statusCode ?? 0;
     const signature = response.headers[SIGNATURE_HEADER];
     const expected = signAnswer(this.#key, nonce, status, body);
@@ -60,7 +93,7 @@ export class SignedExchange {
     { host, port }: Endpoint,
     { path, body, timeoutMs, signal }: Question,
     nonce: string,
-  ): Promise<{ readonly response: IncomingMessage; readonly body: string }> {
+  ): Promise<IncomingMessage> {
     const silence = AbortSignal.timeout(timeoutMs);
     return await new Promise((resolve, reject) => {
       const outgoing = request({
@@ -79,9 +112,7 @@ export class SignedExchange {
         },
       });
       outgoing.on('error', reject);
-      outgoing.on('response', (response) => {
-        readBody(response).then((text) => resolve({ response, body: text }), reject);
-      });
+      outgoing.on('response', resolve);
       outgoing.setNoDelay(true);
       outgoing.end(body);
     });

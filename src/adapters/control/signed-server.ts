@@ -5,8 +5,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { OperatingError } from '../../core/errors';
 import { type Log } from '../log';
-import { answerOfError, readBody, refusalOf, send, type Answer } from './json-http';
+import { pipeline } from 'node:stream/promises';
 import {
+  answerOfError,
+  readBody,
+  refusalOf,
+  send,
+  type Answer,
+  type FileAnswer,
+} from './json-http';
+import {
+  ANSWER_HEADER,
   CLUSTER_HEADER,
   isSignature,
   NONCE_HEADER,
@@ -29,7 +38,7 @@ export interface SignedServerPorts {
   /** null when there is no key for the cluster. */
   readonly keyOf: (cluster: string) => Promise<Buffer | null>;
   /** An OperatingError that is thrown is answered in its words, any other one is logged. */
-  readonly answer: (request: GenuineRequest) => Answer | Promise<Answer>;
+  readonly answer: (request: GenuineRequest) => Answer | FileAnswer | Promise<Answer | FileAnswer>;
   /** `operator`, `instance manager`: who answers. */
   readonly who: string;
   readonly log: Log;
@@ -71,12 +80,30 @@ async function serve(
     }
     const answer = await answerGenuine(ports, { cluster, path, body, signal: gone.signal });
     const signature = signAnswer(key, nonce, answer.status, answer.body);
-    send(response, answer, { [SIGNATURE_HEADER]: signature });
+    const headers = { [SIGNATURE_HEADER]: signature };
+    if ('content' in answer) await sendFile(response, answer, headers);
+    else send(response, answer, headers);
   } catch (error) {
+    ports.log.debug('a signed request could not be read or answered', { message: String(error) });
+    // In the middle of a file: whoever reads it sees that it is not whole.
+    if (response.headersSent) response.destroy();
     // Before the signature was checked, so unsigned and without details.
-    ports.log.debug('a signed request could not be read', { message: String(error) });
-    send(response, UNREADABLE, { connection: 'close' });
+    else send(response, UNREADABLE, { connection: 'close' });
   }
+}
+
+async function sendFile(
+  response: ServerResponse,
+  { status, body, content }: FileAnswer,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  response.writeHead(status, {
+    'content-type': 'application/octet-stream',
+    'content-length': content.bytes,
+    [ANSWER_HEADER]: body,
+    ...headers,
+  });
+  await pipeline(content.stream, response);
 }
 
 /** The same for a cluster that does not exist and for a wrong key. */
@@ -92,7 +119,10 @@ const headerOf = (request: IncomingMessage, name: string): string => {
   return typeof value === 'string' ? value : '';
 };
 
-async function answerGenuine(ports: SignedServerPorts, request: GenuineRequest): Promise<Answer> {
+async function answerGenuine(
+  ports: SignedServerPorts,
+  request: GenuineRequest,
+): Promise<Answer | FileAnswer> {
   try {
     return await ports.answer(request);
   } catch (error) {

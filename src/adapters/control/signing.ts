@@ -8,6 +8,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 export const CLUSTER_HEADER = 'x-pgswarm-cluster';
 export const NONCE_HEADER = 'x-pgswarm-nonce';
 export const SIGNATURE_HEADER = 'x-pgswarm-signature';
+/** The signed words of an answer whose body is a file. They name its hash, which is its seal. */
+export const ANSWER_HEADER = 'x-pgswarm-answer';
 
 const sign = (key: Buffer, parts: readonly string[]): string =>
   createHmac('sha256', key).update(parts.join('\n')).digest('hex');

@@ -24,7 +24,6 @@ export interface SchemaFinding {
 
 /** What the design has and this version has not, so that nobody looks for a spelling mistake. */
 const LATER: Readonly<Record<string, string>> = {
-  'spec.archive': 'the WAL is not archived yet',
   'spec.backup': 'take backups with pg_basebackup or pg_dump meanwhile',
   'spec.postgres.extensions': 'put the extensions into an image of your own, `spec.image`',
   'spec.paused': 'use `pgswarm pause`',

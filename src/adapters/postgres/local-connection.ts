@@ -5,6 +5,8 @@ import { Client } from 'pg';
 export interface LocalAddress {
   readonly socketDirectory: string;
   readonly port: number;
+  /** `postgres` unless told. */
+  readonly database?: string;
 }
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -74,7 +76,7 @@ export class LocalConnection {
       host: this.#address.socketDirectory,
       port: this.#address.port,
       user: 'postgres',
-      database: 'postgres',
+      database: this.#address.database ?? 'postgres',
       application_name: 'pgswarm',
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       options: SESSION.map((setting) => `-c ${setting}`).join(' '),

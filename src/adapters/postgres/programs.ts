@@ -57,12 +57,11 @@ export async function runProgram(
     child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   }).finally(() => options.signal?.removeEventListener('abort', end));
   options.signal?.throwIfAborted();
+  const text = Buffer.concat(output).toString('utf8');
   if (status !== 0) {
-    throw new OperatingError(
-      'transient',
-      'ProgramFailed',
-      lines.join('\n') || `${name}: ${status}`,
-    );
+    // pg_amcheck says what it has found on standard output.
+    const said = lines.length > 0 ? lines : text.trimEnd().split('\n').slice(-LINES_KEPT);
+    throw new OperatingError('transient', 'ProgramFailed', said.join('\n') || `${name}: ${status}`);
   }
-  return Buffer.concat(output).toString('utf8');
+  return text;
 }

@@ -90,3 +90,12 @@ export const REWIND_FUNCTIONS = [
   'pg_read_binary_file(text, bigint, bigint, boolean)',
 ] as const;
 export const MAY_EXECUTE = 'select has_function_privilege($1, $2, $3) as granted';
+
+/** What a base backup of this server will meet. */
+export const BACKUP_FACTS = `
+select
+  (select system_identifier::text from pg_control_system()) as system_identifier,
+  split_part(current_setting('server_version'), ' ', 1) as version,
+  (select sum(pg_database_size(oid))::text from pg_database) as database_bytes,
+  (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace
+    where spcname not in ('pg_default', 'pg_global')) as tablespaces`;

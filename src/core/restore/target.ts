@@ -122,7 +122,8 @@ export function describeTarget({ point, isExclusive, timeline }: RestoreTarget):
 function pointParameters(point: RestorePoint): Readonly<Record<string, string>> {
   switch (point.kind) {
     case 'time':
-      return { recovery_target_time: point.time };
+      // It reads this before it knows any zone by name: not even Z.
+      return { recovery_target_time: point.time.replace('T', ' ').replace('Z', '+00') };
     case 'lsn':
       return { recovery_target_lsn: point.lsn };
     case 'xid':

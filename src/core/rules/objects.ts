@@ -8,6 +8,7 @@ import { differences } from '../diff';
 import { type NetworkSeen, type ServiceSeen } from '../observation';
 import { networkName, serviceName } from '../names';
 import { type ServerView, type View } from '../situation';
+import { namesInSyncSets } from '../sync';
 import { rule, type ConditionRaised, type Rule } from './rule';
 
 const notReady = (reason: string): ConditionRaised => ({ type: 'ObjectsReady', reason });
@@ -58,11 +59,7 @@ const missingNetwork = (view: View): boolean =>
 
 /** It still counts as a peer of the primary, or for its commits: that ends first. */
 function isReliedOn(service: string, { state, spec }: View): boolean {
-  const names = [
-    ...(state.contract?.peers ?? []),
-    ...(state.sync.wanted?.names ?? []),
-    ...(state.sync.guaranteed?.names ?? []),
-  ];
+  const names = [...(state.contract?.peers ?? []), ...namesInSyncSets(state)];
   return names.some((name) => serviceName(spec.cluster, name) === service);
 }
 

@@ -17,6 +17,7 @@ export type Section =
   | 'objects'
   | 'bootstrap'
   | 'servers'
+  | 'archive'
   | 'maintenance'
   | 'request';
 
@@ -48,7 +49,13 @@ export interface ConditionRaised {
 
 /** Each is `True` when all is well; a rule that matches makes it `False`. */
 export type ConditionType =
-  'Ready' | 'ObjectsReady' | 'ServersReady' | 'Synchronous' | 'PrimaryAsDeclared' | 'SpecValid';
+  | 'Ready'
+  | 'ObjectsReady'
+  | 'ServersReady'
+  | 'Synchronous'
+  | 'WalArchived'
+  | 'PrimaryAsDeclared'
+  | 'SpecValid';
 
 interface Definition<Found> {
   readonly id: string;

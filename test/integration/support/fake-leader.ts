@@ -64,6 +64,7 @@ export class FakeLeader {
       reportEveryMs: 1000,
       ttlMs: 5000,
       rollCall: null,
+      others: [],
       ...options,
     };
     this.#assignments.set(server, JSON.stringify(assignment));

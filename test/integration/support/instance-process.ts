@@ -89,7 +89,7 @@ export class InstanceProcess {
 
   constructor(options: InstanceOptions) {
     this.#options = options;
-    for (const name of ['data', 'run', 'secrets']) this.#directory(name);
+    for (const name of ['data', 'archive', 'run', 'secrets']) this.#directory(name);
     this.#write('secrets/control', options.key.toString('hex'));
     this.#write('secrets/replication', 'replication-password');
     this.#write('secrets/owner', 'owner-password');
@@ -137,6 +137,8 @@ export class InstanceProcess {
         PGSWARM_OPERATOR: `127.0.0.1:${String(leaderPort)}`,
         PGSWARM_STOP_GRACE_MS: '30000',
         PGSWARM_DATA_DIR: this.volume,
+        PGSWARM_ARCHIVE_DIR: join(this.home, 'archive'),
+        PGSWARM_WAL_COMMAND: resolve(__dirname, '../../../manifests/image/wal-command.sh'),
         PGSWARM_RUN_DIR: join(this.home, 'run'),
         PGSWARM_SECRETS_DIR: join(this.home, 'secrets'),
         PGSWARM_PG_BIN: binDirectory,

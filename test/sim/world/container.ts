@@ -188,6 +188,7 @@ export class Container {
     return {
       postgres,
       guard: this.#guard,
+      archive: { report: () => null, know: () => undefined },
       perform: (action, signal) => perform(performer, action, signal),
     };
   }

@@ -1,0 +1,73 @@
+/** The archives of the servers: WAL that is not archived is a promise that is not kept. */
+import { type ArchiveFailure, type ArchiveReport } from '../protocol';
+import { formatDuration } from '../quantities';
+import { type View } from '../situation';
+import { rule, type ConditionRaised, type Rule } from './rule';
+
+/** PostgreSQL tries again by itself: what is over sooner is not worth anybody's attention. */
+const FAILING_AFTER_MS = 15_000;
+
+const notArchived = (reason: string): ConditionRaised => ({ type: 'WalArchived', reason });
+
+interface Failing {
+  readonly server: string;
+  readonly failure: ArchiveFailure;
+  readonly waiting: number;
+}
+
+interface Paused {
+  readonly server: string;
+  readonly leftMs: number;
+}
+
+export const archiveRules: readonly Rule[] = [
+  rule<readonly Failing[]>({
+    id: 'archive-failing',
+    section: 'archive',
+    about: 'A server’s WAL is not archived; PostgreSQL keeps it and tries again.',
+    when: (view) =>
+      someOf(view, ({ failure, waiting }, server) =>
+        failure === null || failure.forMs < FAILING_AFTER_MS ? null : { server, failure, waiting },
+      ),
+    because: (failing) =>
+      failing
+        .map(
+          ({ server, failure, waiting }) =>
+            `${server} has archived nothing for ${duration(failure.forMs)}, ${files(waiting)}: ${failure.message}`,
+        )
+        .join('; '),
+    condition: ([first]) => notArchived(first?.failure.reason ?? 'ArchiveFailing'),
+  }),
+  rule<readonly Paused[]>({
+    id: 'archive-paused',
+    section: 'archive',
+    about: 'A person has paused archiving; it goes on by itself when the time is over.',
+    when: (view) =>
+      someOf(view, ({ pausedLeftMs }, server) =>
+        pausedLeftMs === null ? null : { server, leftMs: pausedLeftMs },
+      ),
+    because: (paused) =>
+      paused
+        .map(
+          ({ server, leftMs }) => `archiving on ${server} is paused for ${duration(leftMs)} more`,
+        )
+        .join('; '),
+    condition: notArchived('ArchivingPaused'),
+  }),
+];
+
+/** What is found in the servers' archives; null when it is nothing. */
+function someOf<Found>(
+  { servers }: View,
+  find: (archive: ArchiveReport, server: string) => Found | null,
+): readonly Found[] | null {
+  const found = servers.flatMap(({ name, report }) =>
+    report?.archive == null ? [] : (find(report.archive, name) ?? []),
+  );
+  return found.length === 0 ? null : found;
+}
+
+const duration = (ms: number): string => formatDuration(Math.round(ms / 1000) * 1000);
+
+const files = (count: number): string =>
+  count === 1 ? '1 file is waiting' : `${count} files are waiting`;
