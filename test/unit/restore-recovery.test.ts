@@ -1,5 +1,9 @@
 import { expect } from 'chai';
-import { concludeRecovery, type Recovery } from '../../src/core/restore/recovery';
+import {
+  concludeRecovery,
+  refuseBeforeBackup,
+  type Recovery,
+} from '../../src/core/restore/recovery';
 import {
   NOTHING_LOGGED,
   readRecoveryLog,
@@ -120,7 +124,8 @@ describe('a recovery that has ended', () => {
       name: 'was promoted in the midst of the WAL, because a file is damaged',
       target: { latest: true },
       end: 'promoted',
-      log: [...RESTORED, CHECKSUM, ...DONE],
+      // The last good file is read once more.
+      log: [...RESTORED, CHECKSUM, ...DONE, RESTORED[1]!],
       replayedLsn: '0/3000060',
       is: 'promoted',
       reason: 'WalDamaged',
@@ -301,6 +306,26 @@ describe('a recovery that has ended', () => {
       const { end, problem, message } = conclude(row);
       expect({ end, reason: problem?.reason }).to.deep.equal({ end: row.is, reason: row.reason });
       for (const words of row.says) expect(message).to.include(words);
+    });
+  }
+
+  for (const { name, target, label, isRefused } of [
+    { name: 'before it', target: { time: '2026-11-21T17:00:00Z' }, label: 'UTC', isRefused: true },
+    { name: 'with it', target: { time: '2026-11-21T17:00:01Z' }, label: 'UTC', isRefused: false },
+    {
+      name: 'before it, in a zone that is only a name',
+      target: { time: '2026-11-21T16:00:00Z' },
+      label: 'CET',
+      isRefused: false,
+    },
+    { name: 'at no time', target: { immediate: true }, label: 'UTC', isRefused: false },
+  ]) {
+    it(`${isRefused ? 'refuses' : 'lets pass'} a target ${name}, by the label of the backup`, () => {
+      const parsed = parseTarget(target);
+      if (parsed.kind === 'findings') throw new Error('not a target');
+      const text = `LABEL: b\nSTART TIME: 2026-11-21 17:00:01 ${label}\n`;
+      const refused = refuseBeforeBackup(parsed.target, text);
+      expect(refused?.problem?.reason).to.equal(isRefused ? 'TargetTooEarly' : undefined);
     });
   }
 

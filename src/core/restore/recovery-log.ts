@@ -79,9 +79,12 @@ const READINGS: readonly Reading[] = [
   { pattern: /^(shutdown at recovery target)$/, read: () => ({ isShutDownAtTarget: true }) },
   {
     pattern: /^restored log file "([^"]+)" from archive$/,
-    // What was wrong with a file counts only when reading it was the end.
-    read: (name) =>
-      parseWalFile(name)?.kind === 'segment' ? { lastRestored: name, damage: null } : {},
+    // What was wrong with a file counts only when reading it was the end. Behind the end the last
+    // good one is read once more.
+    read: (name, _, { redoDoneLsn }) =>
+      redoDoneLsn === null && parseWalFile(name)?.kind === 'segment'
+        ? { lastRestored: name, damage: null }
+        : {},
   },
   { pattern: DAMAGE, read: (_, { message }) => ({ damage: message }) },
   { pattern: /(insufficient parameter settings)/, read: (_, entry, log) => readTooLow(entry, log) },

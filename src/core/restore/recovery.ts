@@ -1,7 +1,7 @@
 /** How a recovery has ended, and what that means to whoever wants the database back. */
 import { nameOfSegment, nextSegment, parseSegment, segmentBefore } from '../archive/wal-files';
 import { furthestLsn, type Lsn } from '../lsn';
-import { type RecoveryLog } from './recovery-log';
+import { isoTime, type RecoveryLog } from './recovery-log';
 import { describeTarget, type RestorePoint, type RestoreTarget } from './target';
 
 /** What the server does after recovery. `failed`: it has ended, and cannot be looked at. */
@@ -58,6 +58,19 @@ export function concludeRecovery(seen: RecoverySeen): Recovery {
   return { end, restoredTo, message: problem?.message ?? done, problem };
 }
 
+/**
+ * A time from before the backup, by its `backup_label`. PostgreSQL stops at the first commit that is
+ * later: it would call the end of the backup restored, with everything that was committed in between.
+ */
+export function refuseBeforeBackup(target: RestoreTarget, label: string): Recovery | null {
+  const startedAt = isoTime(/^START TIME: (.+)$/m.exec(label)?.[1] ?? '');
+  if (target.point.kind !== 'time' || startedAt === null) return null;
+  if (Date.parse(target.point.time) >= Date.parse(startedAt)) return null;
+  const problem = tooEarly(target);
+  const restoredTo = { lsn: null, at: null, timeline: null };
+  return { end: 'failed', restoredTo, message: problem.message, problem };
+}
+
 function endOf({ end, log }: RecoverySeen): RecoveryEnd {
   if (end !== 'exited') return end;
   return log.isShutDownAtTarget ? 'shut down' : 'failed';
@@ -86,12 +99,7 @@ const FAILURES: readonly KnownFailure[] = [
   },
   {
     pattern: /requested recovery stop point is before consistent recovery point/,
-    problem: ({ target }) => ({
-      reason: 'TargetTooEarly',
-      message:
-        `${describeTarget(target)} lies before the end of the backup, and until there its files do ` +
-        'not fit together: take an earlier backup, or a later point',
-    }),
+    problem: ({ target }) => tooEarly(target),
   },
   {
     pattern: /WAL ends before (end of online backup|consistent recovery point)/,
@@ -203,6 +211,13 @@ function adviceFor(point: RestorePoint, { at }: RestoredTo): string {
       return 'choose an earlier point, or latest';
   }
 }
+
+const tooEarly = (target: RestoreTarget): RecoveryProblem => ({
+  reason: 'TargetTooEarly',
+  message:
+    `${describeTarget(target)} lies before the end of the backup, and until there its files do ` +
+    'not fit together: take an earlier backup, or a later point',
+});
 
 function tooLow({ tooLow: settings }: RecoveryLog): RecoveryProblem {
   const list = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);

@@ -7,7 +7,7 @@ import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseControlData } from '../../adapters/postgres/control-data';
-import { writeDurably } from '../../adapters/postgres/durable-files';
+import { readText, writeDurably } from '../../adapters/postgres/durable-files';
 import { explainFailure } from '../../adapters/postgres/failures';
 import { LocalConnection, type LocalAddress } from '../../adapters/postgres/local-connection';
 import { type LogEntry } from '../../adapters/postgres/log-line';
@@ -18,6 +18,7 @@ import { messageOf, OperatingError } from '../../core/errors';
 import { lagBytes, type Lsn } from '../../core/lsn';
 import {
   concludeRecovery,
+  refuseBeforeBackup,
   type Recovery,
   type RecoverySeen,
   type RestoredTo,
@@ -103,6 +104,9 @@ export class Throwaway {
   async recover(order: RecoveryOrder, signal: AbortSignal): Promise<Recovery> {
     const { dataDirectory } = this.#options.scratch;
     await refuseForeignFiles(dataDirectory);
+    const label = (await readText(join(dataDirectory, 'backup_label'))) ?? '';
+    const refused = refuseBeforeBackup(order.target, label);
+    if (refused !== null) return refused;
     const control = await this.#readControl();
     let { minimums } = control;
     for (let starts = 1; ; starts += 1) {
