@@ -56,6 +56,9 @@ export function defaultParameters(machine: Machine): Parameters {
 /** Fields of the prefix of every log line; `log-line.ts` reads them again. */
 export const LOG_LINE_PREFIX = '[%n|%p|%e|%b] %q<%u@%d> ';
 
+/** The file that says that PostgreSQL is being stopped. */
+export const leaveMark = (socket: string): string => `${socket}.leave`;
+
 /** What pgswarm relies on. A spec that sets one of these is refused. */
 export function ownedParameters(
   machine: Machine,
@@ -64,7 +67,9 @@ export function ownedParameters(
 ): Parameters {
   const { command, socket } = machine.wal;
   return {
-    archive_command: `${command} ${socket} archive "%f" "%p"`,
+    // Above 128 it looks like the work of a signal: the archiver leaves at once, and asks again after
+    // the next start. Without a question to anybody: every switchover waits for this.
+    archive_command: `[ ! -e ${leaveMark(socket)} ] || exit 130; exec ${command} ${socket} archive "%f" "%p"`,
     // On a standby, too: each archive alone can restore the cluster.
     archive_mode: 'always',
     archive_timeout: `${Math.round(archive.timeoutMs / 1000)}s`,

@@ -66,7 +66,7 @@ work_mem = '8MB'
 
 # what pgswarm relies on
 allow_alter_system = 'off'
-archive_command = '/usr/local/bin/pgswarm-wal /run/pgswarm/wal.sock archive "%f" "%p"'
+archive_command = '[ ! -e /run/pgswarm/wal.sock.leave ] || exit 130; exec /usr/local/bin/pgswarm-wal /run/pgswarm/wal.sock archive "%f" "%p"'
 archive_mode = 'always'
 archive_timeout = '300s'
 cluster_name = 'pg1'

@@ -2,7 +2,7 @@
  * The archive of this server: takes what PostgreSQL hands over, gives back what it asks for, and
  * completes itself from the peers' archives, as theirs are completed from it.
  */
-import { createReadStream } from 'node:fs';
+import { createReadStream, rmSync, writeFileSync } from 'node:fs';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { type Server } from 'node:net';
 import { join } from 'node:path';
@@ -22,6 +22,7 @@ import { belongs } from '../../core/archive/way';
 import { messageOf } from '../../core/errors';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
+import { leaveMark } from '../../core/settings';
 import { type Compression } from '../../core/spec';
 import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
 import { ArchiveStore } from './archive-store';
@@ -62,6 +63,7 @@ export class Archive {
   #timer: NodeJS.Timeout | null = null;
   #isKeepingUp = false;
   #isPromoting = false;
+  #isStopping = false;
   #histories: Histories = {};
   #freeBytes: number | null = null;
   /** What was lacking at the last look: not merely on its way here. */
@@ -74,6 +76,7 @@ export class Archive {
 
   /** PostgreSQL can ask from now on; before `use` it is told to ask again. */
   async listen(): Promise<void> {
+    await rm(leaveMark(this.#options.socket), { force: true });
     this.#server = await openWalSocket(
       this.#options.socket,
       async (question, gone) => await this.#answer(question, gone),
@@ -117,9 +120,17 @@ export class Archive {
     });
   }
 
-  /** A stop waits for PostgreSQL's archiver: it is told to leave. */
+  /**
+   * A stop waits for PostgreSQL's archiver: it is told to leave. What it asks from now on is answered by
+   * the mark alone, so that it is there, or gone, when this returns.
+   */
   stopping(isStopping: boolean): void {
+    if (isStopping === this.#isStopping) return;
+    this.#isStopping = isStopping;
     this.#parts?.archiver.stopping(isStopping);
+    const mark = leaveMark(this.#options.socket);
+    if (isStopping) writeFileSync(mark, '');
+    else rmSync(mark, { force: true });
   }
 
   /** A promotion asks for files that nobody has: no peer is asked while it is under way. */
