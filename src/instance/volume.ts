@@ -10,6 +10,7 @@
  *     rewinding      pg_rewind is at work in pgdata, or was when it was killed
  *     primary-term   the last term in which this server was primary
  *     diverged       WAL that was put aside before it would have been lost
+ *     restore.json   a restore in place, with its directories: see core/restore/in-place.ts
  *     spool          WAL from the archive on its way to PostgreSQL: of no value at any time
  *
  * Filling an empty volume writes, each step durable before the next: the content of `pgdata.new`,
@@ -27,6 +28,8 @@ import { join } from 'node:path';
 import { readText, syncDirectory, writeDurably } from '../adapters/postgres/durable-files';
 import { messageOf } from '../core/errors';
 import { type VolumeReport, type VolumeTag } from '../core/protocol';
+import { isSwapping, RESTORE_NAMES } from '../core/restore/in-place';
+import { readRestoreNote, settleRestore } from './restore/in-place';
 
 const DATA = 'pgdata';
 const UNFINISHED = 'pgdata.new';
@@ -42,9 +45,12 @@ const NOTES: readonly string[] = [REWINDING, TERM, DIVERGED];
 /** Our lock, what mkfs leaves behind, WAL on its way, and files whose writing was cut short. */
 const IGNORED: readonly string[] = [
   ...['.lock', 'lost+found', SPOOL],
-  ...[TAG, REWINDING, TERM].map((name) => `${name}.new`),
+  ...[TAG, REWINDING, TERM, RESTORE_NAMES.note].map((name) => `${name}.new`),
 ];
-const KNOWN: readonly string[] = [DATA, UNFINISHED, NEXT, OLD, TAG, ...NOTES, ...IGNORED];
+const KNOWN: readonly string[] = [
+  ...[DATA, UNFINISHED, NEXT, OLD, TAG, ...NOTES, ...IGNORED],
+  ...Object.values(RESTORE_NAMES),
+];
 
 export interface VolumeOwner {
   readonly cluster: string;
@@ -74,6 +80,7 @@ export async function openVolume(volume: string, owner: VolumeOwner): Promise<Vo
     const names = await readdir(volume);
     if (report.kind === 'empty' && names.includes(UNFINISHED)) await clearUnfinished(volume);
     if (report.kind === 'tagged' && names.includes(NEXT)) await swapIn(volume);
+    if (report.kind === 'tagged') await settleRestore(volume);
     if (report.kind === 'tagged') await remove(volume, UNFINISHED);
     return report;
   } catch (error) {
@@ -87,7 +94,9 @@ export async function readVolume(volume: string, owner: VolumeOwner): Promise<Vo
     const names = await readdir(volume);
     const foreign = names.filter((name) => !KNOWN.includes(name));
     if (foreign.length > 0) return { kind: 'foreign', detail: `unknown in it: ${list(foreign)}` };
-    if (names.includes(DATA) || names.includes(NEXT)) {
+    const note = await readRestoreNote(volume);
+    const isBetween = note !== null && isSwapping(note.phase);
+    if (names.includes(DATA) || names.includes(NEXT) || isBetween) {
       return tagged(await readText(join(volume, TAG)), owner);
     }
     const rest = [TAG, OLD].filter((name) => names.includes(name));
