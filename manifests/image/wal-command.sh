@@ -16,8 +16,10 @@ case $path in
 esac
 
 # shut-none: the instance manager sees the connection end when this script does, and not before.
-answer=$(printf '%s\t%s\t%s\n' "$verb" "$name" "$path" \
-  | socat -t "$patience" - "UNIX-CONNECT:$socket,shut-none" 2>&1)
+answer=$(socat -t "$patience" - "UNIX-CONNECT:$socket,shut-none" 2>&1 << END
+$verb $name $path
+END
+)
 
 status=${answer%% *}
 words=${answer#"$status"}

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle } from 'node:fs/promises';
-import { FilterProcess, type Filter } from './filters';
+import { FilterProcess, isRefusal, type Filter } from './filters';
 
 /** Large enough for the calls not to count, small enough for the event loop not to wait for one. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -34,19 +34,16 @@ export async function digestOf(file: FileHandle): Promise<Digest> {
 /** Copies; says what was read. */
 export async function copyDigestingInput(copying: Copying): Promise<Digest> {
   const digest = new Digesting();
-  await copy(copying, (chunk) => digest.update(chunk), ignore);
+  await copy(copying, (chunk) => digest.update(chunk));
   return digest.result;
 }
 
-/** Copies; says what was written. */
+/** Copies; says what was written. `to` must be open for reading, too. */
 export async function copyDigestingOutput(copying: Copying): Promise<Digest> {
-  const digest = new Digesting();
-  await copy(copying, ignore, (chunk) => digest.update(chunk));
-  return digest.result;
+  if (copying.filter === null) return await copyDigestingInput(copying);
+  await copy(copying, () => undefined);
+  return await digestOf(copying.to);
 }
-
-type Look = (chunk: Buffer) => void;
-const ignore: Look = () => undefined;
 
 class Digesting {
   readonly #hash = createHash('sha256');
@@ -62,46 +59,37 @@ class Digesting {
   }
 }
 
-async function copy({ from, to, filter }: Copying, onRead: Look, onWrite: Look): Promise<void> {
+type Look = (chunk: Buffer) => void;
+
+async function copy({ from, to, filter }: Copying, onRead: Look): Promise<void> {
   if (filter === null) {
     for await (const chunk of chunksOf(from)) {
       const written = writeWhole(to, chunk);
       onRead(chunk);
-      onWrite(chunk);
       await written;
     }
     return;
   }
-  const process = new FilterProcess(filter);
-  const endingIt = (error: unknown): never => {
+  const process = new FilterProcess(filter, to);
+  try {
+    for await (const chunk of chunksOf(from)) {
+      const written = process.write(chunk);
+      onRead(chunk);
+      await written;
+    }
+    process.endInput();
+    await process.done();
+  } catch (error) {
     process.kill();
+    if (isRefusal(error)) await demandWritable(to);
     throw error;
-  };
-  // Both are waited for in any case: whoever called this closes the files next.
-  const [fed, drained] = await Promise.allSettled([
-    feed(process, from, onRead).catch(endingIt),
-    drain(process, to, onWrite).catch(endingIt),
-  ]);
-  if (fed.status === 'rejected') throw fed.reason;
-  if (drained.status === 'rejected') throw drained.reason;
-  await process.done();
+  }
 }
 
-async function feed(process: FilterProcess, from: FileHandle, onRead: Look): Promise<void> {
-  for await (const chunk of chunksOf(from)) {
-    const written = process.write(chunk);
-    onRead(chunk);
-    await written;
-  }
-  process.endInput();
-}
-
-async function drain(process: FilterProcess, to: FileHandle, onWrite: Look): Promise<void> {
-  for await (const chunk of process.output as AsyncIterable<Buffer>) {
-    const written = writeWhole(to, chunk);
-    onWrite(chunk);
-    await written;
-  }
+/** A filter cannot tell by its status that a volume is full: the same write is tried here. */
+async function demandWritable(to: FileHandle): Promise<void> {
+  const chunk = takeSpare();
+  await writeWhole(to, chunk).finally(() => spares.push(chunk));
 }
 
 /** write(2) may take a part only, most likely when the volume is about to be full. */

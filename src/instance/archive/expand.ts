@@ -3,7 +3,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { nameHash, type StoredFile } from '../../core/archive/stored-files';
 import { messageOf, OperatingError } from '../../core/errors';
 import { copyDigestingOutput, type Digest } from './copy';
-import { availableCompressions, expanding } from './filters';
+import { availableCompressions, expanding, isRefusal } from './filters';
 import { errnoOf, isReading } from './volume-troubles';
 
 export interface Expansion {
@@ -39,7 +39,7 @@ async function fill(
   from: FileHandle,
   { stored, segmentBytes }: Expansion,
 ): Promise<string | null> {
-  const to = await open(temporary, 'w', 0o600);
+  const to = await open(temporary, 'w+', 0o600);
   try {
     const filter = expanding(stored.compression);
     return flawOf(await copyDigestingOutput({ from, to, filter }), stored, segmentBytes);
@@ -74,6 +74,3 @@ function notExpanded({ path, destination }: Expansion, error: unknown): Operatin
   const words = `writing ${destination} from ${path}: ${messageOf(error)}. Look at the free space there, and at the kernel's log.`;
   return new OperatingError('transient', 'WalFileNotWritten', words, error);
 }
-
-const isRefusal = (error: unknown): boolean =>
-  error instanceof OperatingError && error.code === 'FilterRefused';

@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
+import { type FileHandle } from 'node:fs/promises';
 import { type Readable, type Writable } from 'node:stream';
 import { type Compression } from '../../core/archive/stored-files';
 import { OperatingError } from '../../core/errors';
@@ -37,32 +38,32 @@ export async function availableCompressions(): Promise<readonly Compression[]> {
   return await available;
 }
 
+type Running = ChildProcessByStdio<Writable, null, Readable>;
+
 /** More of a failed program's output helps nobody. */
 const WORDS_MAX = 500;
 
-/** A running filter. */
+/** A running filter, which writes to a file by itself. */
 export class FilterProcess {
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #child: Running;
   readonly #ended: Promise<number | NodeJS.Signals | Error>;
   readonly #name: string;
   #words = '';
 
-  constructor([program, ...programArguments]: Filter) {
+  constructor([program, ...programArguments]: Filter, to: FileHandle) {
     this.#name = program;
-    this.#child = spawn(program, programArguments, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const stdio = ['pipe', to.fd, 'pipe'] as const;
+    const child = spawn(program, programArguments, { stdio: [...stdio] }) as Running;
+    this.#child = child;
     this.#ended = new Promise((resolve) => {
-      this.#child.once('error', resolve);
-      this.#child.once('close', (code, signal) => resolve(code ?? signal ?? 'SIGKILL'));
+      child.once('error', resolve);
+      child.once('close', (code, signal) => resolve(code ?? signal ?? 'SIGKILL'));
     });
-    this.#child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    child.stderr.setEncoding('utf8').on('data', (part: string) => {
       this.#words = `${this.#words}${part}`.slice(-WORDS_MAX);
     });
     // A filter that ends early breaks the pipe; how it ended says why.
-    this.#child.stdin.on('error', () => undefined);
-  }
-
-  get output(): Readable {
-    return this.#child.stdout;
+    child.stdin.on('error', () => undefined);
   }
 
   /** Returns when the chunk's memory may be used for something else. */
@@ -95,6 +96,10 @@ export class FilterProcess {
     this.#child.kill('SIGKILL');
   }
 }
+
+/** Whether a filter has refused its input, or has not been able to write its output. */
+export const isRefusal = (error: unknown): boolean =>
+  error instanceof OperatingError && error.code === 'FilterRefused';
 
 async function findAvailable(): Promise<readonly Compression[]> {
   const all = Object.keys(COMPRESSING) as Compression[];

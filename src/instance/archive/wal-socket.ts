@@ -1,6 +1,6 @@
 /**
  * The socket at which PostgreSQL's archive_command and restore_command ask, by way of
- * `wal-command.sh`. A question is one line, `<verb> TAB <name> TAB <path>`; the answer is one line,
+ * `wal-command.sh`. A question is one line, `<verb> <name> <path>`; the answer is one line,
  * `<exit status> <words>`: the words end up in PostgreSQL's log.
  */
 import { chmod, rm } from 'node:fs/promises';
@@ -47,6 +47,7 @@ const STATUS: Readonly<Record<WalVerb, Readonly<Record<WalAnswer['kind'], number
   recover: { done: 0, absent: 1, later: BREAK_OFF, leave: BREAK_OFF },
 };
 
+const QUESTION = /^(\S+) (\S+) (\/.+)$/;
 const VERBS = Object.keys(STATUS) as WalVerb[];
 /** Longer than the longest path. */
 const LINE_MAX = 8192;
@@ -91,10 +92,10 @@ async function answerLine(line: string, answer: AnswerWal, gone: AbortSignal): P
 
 /** Null when it is none; a name that is not one of PostgreSQL's WAL files is refused here. */
 export function parseQuestion(line: string): WalQuestion | null {
-  const [verb, name = '', path = ''] = line.split('\t');
+  const [, verb, name = '', path = ''] = QUESTION.exec(line) ?? [];
   const known = VERBS.find((each) => each === verb);
   const file = parseWalFile(name);
-  if (known === undefined || file === null || !path.startsWith('/')) return null;
+  if (known === undefined || file === null) return null;
   return { verb: known, file, path };
 }
 
