@@ -1,0 +1,152 @@
+/**
+ * The archives of a pair, on real volumes: the same on both, whole again after a loss, the way back
+ * for a standby that fell too far behind, and no obstacle to anything when one of them fails.
+ */
+import { expect } from 'chai';
+import { eventually } from '../support/eventually';
+import { Deployment } from './deployment';
+
+const CLUSTER = 'vault';
+const ARCHIVE = '/var/lib/pgswarm/archive';
+const SEGMENTS = 6;
+
+/** WAL that is not in the archive is soon gone from the primary. */
+const spec = (primary = 'pg1'): string => `
+apiVersion: pgswarm.dev/v1
+kind: PostgresCluster
+metadata: { name: ${CLUSTER} }
+spec:
+  postgres:
+    version: 17
+    parameters:
+      wal_keep_size: 0
+      max_slot_wal_keep_size: 32MB
+      min_wal_size: 32MB
+      max_wal_size: 64MB
+  network: { subnet: 10.0.221.0/24 }
+  primary: ${primary}
+  servers:
+    - { name: pg1, node: { hostname: n1 }, port: 5451 }
+    - { name: pg2, node: { hostname: n2 }, port: 5451 }
+  archive: { timeout: 5s }
+`;
+
+describe('the archives of a pair', function () {
+  this.timeout(300_000);
+  let deployment: Deployment;
+
+  const service = (server: string): string => `pgswarm-${CLUSTER}-${server}`;
+  const sql = async (server: string, text: string): Promise<string> =>
+    deployment.asSuperuser(CLUSTER, server, text);
+  /** Names of the WAL files: they tell the hash of what is in them. */
+  const archived = async (server: string): Promise<string[]> => {
+    const find = ['find', ARCHIVE, '-path', '*/wal/*', '-type', 'f', '-printf', '%f\\n'];
+    const names = await deployment.inside(service(server), find);
+    return names
+      .split('\n')
+      .filter((name) => /^[0-9A-F]{24}-|history/.test(name))
+      .toSorted();
+  };
+  /** As many whole segments as asked for, with something in each. */
+  const write = async (segments = SEGMENTS): Promise<void> => {
+    const { primary } = (await deployment.status(CLUSTER))!;
+    for (let left = segments; left > 0; left -= 1) {
+      await sql(primary!, 'create table if not exists marks (at timestamptz default now())');
+      await sql(primary!, 'insert into marks default values');
+      await sql(primary!, 'select pg_switch_wal()');
+    }
+    await sql(primary!, 'checkpoint');
+  };
+  const areEqual = async (): Promise<readonly string[]> =>
+    eventually(async () => {
+      const [one, other] = [await archived('pg1'), await archived('pg2')];
+      expect(one).to.deep.equal(other);
+      return one;
+    });
+
+  before(async function () {
+    this.timeout(900_000);
+    deployment = await Deployment.open();
+    const file = deployment.file('vault.yaml', spec());
+    await deployment.mustPgswarm('apply', '-f', file, '--wait=120');
+  });
+
+  after(async () => deployment.mustPgswarm('delete', CLUSTER, '--volumes', '--yes'));
+
+  it('hold the same files, the first one included, and the status says what was last', async () => {
+    await write();
+    const last = await sql('pg1', 'select pg_walfile_name(pg_current_wal_lsn())');
+    await eventually(async () => {
+      const { servers } = (await deployment.status(CLUSTER))!;
+      for (const { archive } of servers) {
+        expect(archive!.lastArchivedWal! >= last.slice(0, 23), archive!.lastArchivedWal!).to.equal(
+          true,
+        );
+        expect(archive).to.include({ failedSince: null });
+      }
+    });
+    const names = await areEqual();
+    expect(names.length).to.be.greaterThan(SEGMENTS);
+    expect(names[0]).to.match(/^000000010000000000000001-[0-9a-f]{32}\.zst$/);
+  });
+
+  it('go on with the history of a new timeline after a switchover', async () => {
+    await deployment.mustPgswarm('promote', CLUSTER, 'pg2');
+    await write(2);
+    const names = await areEqual();
+    expect(names.filter((name) => name.startsWith('00000002'))).to.have.length.greaterThan(2);
+    await deployment.mustPgswarm('promote', CLUSTER, 'pg1');
+    await deployment.ready(CLUSTER, 'pg1');
+  });
+
+  it('bring a standby back that its primary has no WAL for any more', async () => {
+    const volume = await deployment.inside(service('pg2'), [
+      'cat',
+      '/var/lib/pgswarm/data/pgswarm.json',
+    ]);
+    await deployment.mustPgswarm('fence', CLUSTER, 'pg2');
+    await write(8);
+    await deployment.mustPgswarm('unfence', CLUSTER, 'pg2');
+    await deployment.ready(CLUSTER, 'pg1');
+    const logs = await deployment.logs(service('pg2'));
+    expect(logs).to.match(/restored log file \\"0000000300000000000000/);
+    expect(logs).to.not.match(/"action":"reclone"/);
+    const after = await deployment.inside(service('pg2'), [
+      'cat',
+      '/var/lib/pgswarm/data/pgswarm.json',
+    ]);
+    expect(after).to.equal(volume);
+    await areEqual();
+  });
+
+  it('are filled again from the other one when a whole archive is lost', async () => {
+    const before = await areEqual();
+    await deployment.inside(service('pg2'), ['sh', '-c', `rm -rf ${ARCHIVE}/*`]);
+    await deployment.killContainer(service('pg2'));
+    await deployment.ready(CLUSTER, 'pg1');
+    await eventually(async () => expect(await archived('pg2')).to.include.members(before));
+    await areEqual();
+  });
+
+  it('keep nothing from going on when one fails: a switchover is as fast, the condition says why', async () => {
+    const mode = async (bits: string): Promise<string> =>
+      deployment.inside(service('pg1'), ['sh', '-c', `chmod ${bits} ${ARCHIVE}/*/incoming`]);
+    await mode('500');
+    await write(2);
+    const failing = await deployment.until(CLUSTER, 'a condition', ({ conditions }) =>
+      conditions.some(({ type, status }) => type === 'WalArchived' && status === 'False'),
+    );
+    const condition = failing.conditions.find(({ type }) => type === 'WalArchived')!;
+    expect(condition.reason).to.equal('ArchiveVolumeDenied');
+    expect(condition.message).to.match(/pg1 has archived nothing for .*permission is denied/);
+    await deployment.mustPgswarm('promote', CLUSTER, 'pg2');
+    const { lastChange } = (await deployment.status(CLUSTER))!;
+    expect(lastChange).to.include({ kind: 'switchover', to: 'pg2', lostBytes: 0 });
+    expect(lastChange!.writeGapMs).to.be.lessThan(3000);
+    await mode('700');
+    await deployment.until(CLUSTER, 'archiving again', ({ conditions }) =>
+      conditions.every(({ type, status }) => type !== 'WalArchived' || status === 'True'),
+    );
+    await areEqual();
+  });
+});
