@@ -34,7 +34,7 @@ describe('the archive and PostgreSQL', function () {
   const identity = runAs();
   let root = '';
   let primary: Place;
-  let hands: ArchiveHands;
+  let hands: ArchiveHands | null = null;
   const running = new Set<Place>();
 
   before(async function () {
@@ -66,7 +66,7 @@ describe('the archive and PostgreSQL', function () {
   after(async () => {
     if (root === '') return;
     for (const place of [...running]) await place.stop('SIGQUIT');
-    await hands.kill();
+    await hands?.kill();
     rmSync(root, { recursive: true, force: true });
   });
 
@@ -74,7 +74,7 @@ describe('the archive and PostgreSQL', function () {
     primary.backup('copy');
     for (let round = 0; round < 4; round += 1) {
       for (let n = 0; n < 8; n += 1) primary.write();
-      await hands.kill();
+      await hands!.kill();
       primary.write();
       hands = await newHands();
     }
@@ -84,10 +84,10 @@ describe('the archive and PostgreSQL', function () {
   });
 
   it('lets PostgreSQL stop at once, however slow the volume is and however much waits', async () => {
-    await hands.tell({ kind: 'slow', delayMs: 500 });
+    await hands!.tell({ kind: 'slow', delayMs: 500 });
     for (let n = 0; n < 25; n += 1) primary.write();
     expect(waiting().length).to.be.at.least(15);
-    await hands.tell({ kind: 'stopping', isStopping: true });
+    await hands!.tell({ kind: 'stopping', isStopping: true });
     const sinceMs = performance.now();
     await primary.stop('SIGINT');
     const tookMs = performance.now() - sinceMs;
@@ -95,8 +95,8 @@ describe('the archive and PostgreSQL', function () {
     expect(tookMs).to.be.below(STOP_MAX_MS);
     expect(primary.log).to.not.include('PANIC');
     // Nothing is lost: they go at the next start.
-    await hands.tell({ kind: 'stopping', isStopping: false });
-    await hands.tell({ kind: 'slow', delayMs: 0 });
+    await hands!.tell({ kind: 'stopping', isStopping: false });
+    await hands!.tell({ kind: 'slow', delayMs: 0 });
     await primary.start();
     await untilArchived(primary.switchWal());
     await expectEqualSegments();
@@ -117,7 +117,7 @@ describe('the archive and PostgreSQL', function () {
     copy.place('recovery.signal');
 
     // Nobody answers: the recovery must not take this for the end of the WAL, and go its own way.
-    await hands.kill();
+    await hands!.kill();
     await copy.startsInVain();
     expect(copy.log).to.include('the instance manager does not answer');
     expect(readdirSync(join(copy.directory, 'pg_wal'))).to.not.include('00000002.history');
