@@ -629,19 +629,42 @@ describe('a throwaway recovery', function () {
       expectNothingLeft();
     });
 
-    it('finds a table that is damaged', async () => {
-      const backup = join(original.root, 'damaged');
-      execFileSync('cp', ['-a', original.backup, backup]);
-      // The heap of pg_depend: not mapped, so that its file has the name of its id.
-      const database = readdirSync(join(backup, 'base')).find((name) => name === '5')!;
-      const heap = join(backup, 'base', database, '2608');
-      const bytes = readFileSync(heap);
-      bytes.fill(0xff, 8192 + 4000, 8192 + 4100);
-      writeFileSync(heap, bytes);
-      const report = await restorer.drill({ ...copy, backup }, order());
-      expect(report.problem?.reason).to.equal('CheckFailed');
-      expect(report.problem?.message).to.match(/invalid page|checksum/);
-      expectNothingLeft();
+    describe('with a table that is damaged', () => {
+      let backup: string;
+
+      before(() => {
+        backup = join(original.root, 'damaged');
+        execFileSync('cp', ['-a', original.backup, backup]);
+        // The second page of pg_depend, which is read by nobody who only starts and connects.
+        const heap = join(backup, 'base', '5', '2608');
+        const bytes = readFileSync(heap);
+        bytes.fill(0xff, 8192 + 4000, 8192 + 4100);
+        writeFileSync(heap, bytes);
+      });
+
+      it('is found by pg_amcheck', async () => {
+        const { problem, checks } = await restorer.drill({ ...copy, backup }, order());
+        expect(problem?.reason).to.equal('CheckFailed');
+        expect(problem?.message).to.match(/invalid page|checksum/);
+        expect(checks.map(({ isGood }) => isGood)).to.deep.equal([false, true]);
+        expectNothingLeft();
+      });
+
+      it('is found by reading every table where there is no pg_amcheck', async () => {
+        const programs = original.directory('programs');
+        for (const name of readdirSync(binDirectory).filter((each) => each !== 'pg_amcheck')) {
+          symlinkSync(join(binDirectory, name), join(programs, name));
+        }
+        const without = { ...copy, backup, binDirectory: programs };
+        const { checks } = await restorer.drill(without, order());
+        expect(checks.map(({ name, isGood }) => `${name}: ${String(isGood)}`)).to.deep.equal([
+          'every table of postgres can be read: false',
+          'every table of template1 can be read: true',
+          'databases: true',
+        ]);
+        expect(checks[0]!.detail).to.match(/^pg_depend: invalid page/);
+        expectNothingLeft();
+      });
     });
 
     it('says why it could not even begin', async () => {

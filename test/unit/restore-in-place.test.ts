@@ -191,6 +191,20 @@ describe('a restore in place', function () {
     expect(await readdir(join(volume, 'pgdata'))).not.to.include('pgswarm-restore.conf');
   });
 
+  it('can be tried again at once after it was cut short', async () => {
+    for (let changes = 0; changes < 12; changes += 1) {
+      await begin();
+      await place('pgdata.new', 'first');
+      const isDone = await crashesAfter(changes, async () => {
+        await restoreInPlace(volume, noteOf('first'));
+      });
+      if (isDone) break;
+      await rm(join(volume, 'pgdata.new'), { recursive: true, force: true });
+      await restore('second');
+      expect(await opened(), String(changes)).to.equal(RESTORED('second'));
+    }
+  });
+
   it('a copy that no note wants is thrown away', async () => {
     await place('pgdata.restored', 'stray');
     expect(await opened()).to.equal(NONE);
