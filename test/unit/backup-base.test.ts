@@ -6,6 +6,7 @@ import {
   expectedBytes,
   parseBaseBackupProgress,
 } from '../../src/core/backup/base-backup';
+import { dumpArguments, dumpCompression } from '../../src/core/backup/dump';
 import { parseManifest } from '../../src/core/backup/manifest';
 import { isBackupId, isInnerPath, nextBackupId } from '../../src/core/backup/names';
 import { parseStoredList } from '../../src/core/backup/stored-list';
@@ -104,6 +105,29 @@ describe('how a base backup is asked for', () => {
     const line = '123456/307200 kB (40%), 0/1 tablespace (…/base/5/1259 )';
     expect(parseBaseBackupProgress(line)).to.deep.equal({ percent: 40, bytes: 126_418_944 });
     expect(parseBaseBackupProgress('waiting for checkpoint')).to.equal(null);
+  });
+});
+
+describe('how a dump is asked for', () => {
+  const plan = { directory: '/in/16384', database: "it's", jobs: 2 };
+
+  it('has a folder for each database, and any name', () => {
+    expect(dumpArguments({ ...plan, compression: 'zstd', majorVersion: 17 })).to.deep.equal([
+      '--format=directory',
+      '--file=/in/16384',
+      '--jobs=2',
+      '--compress=zstd:1',
+      "--dbname=dbname='it\\'s'",
+    ]);
+  });
+
+  it('is compressed as this version of pg_dump can', () => {
+    const old = { ...plan, majorVersion: 15 } as const;
+    expect(dumpArguments({ ...old, compression: 'gzip' })).to.include('--compress=1');
+    expect(dumpArguments({ ...old, compression: 'none' })).to.include('--compress=0');
+    expect(dumpCompression('zstd', 15)).to.equal('gzip');
+    expect(dumpCompression('none', 15)).to.equal('none');
+    expect(dumpCompression('zstd', 17)).to.equal('zstd');
   });
 });
 

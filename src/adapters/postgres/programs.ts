@@ -45,17 +45,24 @@ export async function runProgram(
   const output: Buffer[] = [];
   const lines: string[] = [];
   child.stdout.on('data', (part: Buffer) => output.push(part));
+  const hear = (line: string): void => {
+    if (line.trim() === '') return;
+    options.onLine?.(line);
+    lines.push(line);
+    if (lines.length > LINES_KEPT) lines.shift();
+  };
+  // PostgreSQL's programs write a line in pieces, each of which may come alone.
+  let begun = '';
   child.stderr.setEncoding('utf8').on('data', (part: string) => {
-    for (const line of part.split(/[\r\n]+/).filter((each) => each.trim() !== '')) {
-      options.onLine?.(line);
-      lines.push(line);
-      if (lines.length > LINES_KEPT) lines.shift();
-    }
+    const heard = `${begun}${part}`.split(/[\r\n]/);
+    begun = heard.pop() ?? '';
+    heard.forEach(hear);
   });
   const status = await new Promise<number | string>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   }).finally(() => options.signal?.removeEventListener('abort', end));
+  hear(begun);
   options.signal?.throwIfAborted();
   const text = Buffer.concat(output).toString('utf8');
   if (status !== 0) {

@@ -99,3 +99,8 @@ select
   (select sum(pg_database_size(oid))::text from pg_database) as database_bytes,
   (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace
     where spcname not in ('pg_default', 'pg_global')) as tablespaces`;
+
+/** Those that are dumped: nobody can connect to the others, or they are the same everywhere. */
+export const DATABASES = `
+select oid::text as folder, datname as name from pg_database
+ where datallowconn and not datistemplate order by oid`;

@@ -69,7 +69,7 @@ const INCREMENT_SHARE = 0.2;
 
 /** Room that a backup will take: as much as the last one of its kind, or a guess from the data. */
 export function expectedBytes(
-  order: Pick<BackupOrder, 'parent' | 'format' | 'compression'>,
+  order: Pick<BackupOrder, 'method' | 'parent' | 'format' | 'compression'>,
   databaseBytes: number,
   backups: readonly Backup[],
 ): number {
@@ -77,7 +77,7 @@ export function expectedBytes(
   const last = backups
     .filter(
       (each) =>
-        each.method === 'base' &&
+        each.method === order.method &&
         each.format === order.format &&
         each.compression === compression &&
         (each.parent === null) === (order.parent === null),
@@ -89,12 +89,13 @@ export function expectedBytes(
   return Math.ceil((last === undefined ? guess : last.bytes * GROWTH) + WAL_MARGIN_BYTES);
 }
 
-/** What is stored plain is not compressed, whatever was asked for. */
+/** A data directory that is stored plain is not compressed, whatever was asked for. */
 export const storedCompression = ({
+  method,
   format,
   compression,
-}: Pick<BackupOrder, 'format' | 'compression'>): BackupOrder['compression'] =>
-  format === 'plain' ? 'none' : compression;
+}: Pick<BackupOrder, 'method' | 'format' | 'compression'>): BackupOrder['compression'] =>
+  method === 'base' && format === 'plain' ? 'none' : compression;
 
 const kilobytes = (bytes: number): number =>
   Math.min(Math.max(Math.floor(bytes / KILOBYTE), RATE_MIN), RATE_MAX);

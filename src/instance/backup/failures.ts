@@ -52,6 +52,30 @@ const KNOWN: readonly KnownFailure[] = [
       'an incremental backup needs summarize_wal since before its parent: take a full one, or turn it on',
   },
   {
+    pattern: /conflict with recovery/,
+    kind: 'transient',
+    reason: 'RecoveryConflict',
+    advice: 'replay on this standby needed what the dump was reading: dump the primary',
+  },
+  {
+    pattern: /role "[^"]*" does not exist/,
+    kind: 'refused',
+    reason: 'RoleMissing',
+    advice: 'create it first; globals.sql of the backup says how it was',
+  },
+  {
+    pattern: /is being accessed by other users/,
+    kind: 'refused',
+    reason: 'DatabaseInUse',
+    advice: 'end the sessions in that database: it is dropped and made anew',
+  },
+  {
+    pattern: /read-only transaction/,
+    kind: 'refused',
+    reason: 'NotPrimary',
+    advice: 'a dump is restored on the primary',
+  },
+  {
     pattern: /manifest/,
     kind: 'refused',
     reason: 'ParentUnusable',

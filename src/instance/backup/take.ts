@@ -1,49 +1,26 @@
 /**
- * Takes a base backup of this server's own PostgreSQL: over TCP, since only there the replication
- * role is let in, but within the machine. A standby is backed up like a primary.
+ * Takes a backup of this server's own PostgreSQL into its archive: what is common to all methods.
  */
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { readText, writeDurably } from '../../adapters/postgres/durable-files';
 import { type LocalConnection } from '../../adapters/postgres/local-connection';
-import { runProgram } from '../../adapters/postgres/programs';
-import { BACKUP_FACTS, CLONE_APPLICATION_NAME } from '../../adapters/postgres/sql';
-import { type BackupOrder, type CataloguedBackup } from '../../core/backup/backup';
+import { BACKUP_FACTS } from '../../adapters/postgres/sql';
 import {
-  baseBackupArguments,
-  expectedBytes,
-  parseBaseBackupProgress,
-  storedCompression,
-  type BackupProgress,
-} from '../../core/backup/base-backup';
-import { parseManifest, type Manifest } from '../../core/backup/manifest';
-import { bytesOf } from '../../core/backup/stored-list';
+  type Backup,
+  type BackupMethod,
+  type BackupOrder,
+  type CataloguedBackup,
+} from '../../core/backup/backup';
+import { expectedBytes, type BackupProgress } from '../../core/backup/base-backup';
+import { bytesOf, type ListedFile } from '../../core/backup/stored-list';
 import { OperatingError } from '../../core/errors';
-import {
-  ENTRY_FILE,
-  HBA_FILE,
-  renderConnection,
-  SETTINGS_FILE,
-  SYNC_FILE,
-  UPSTREAM_FILE,
-  type Machine,
-} from '../../core/settings';
-import {
-  CONFIGURATION,
-  DATA,
-  MANIFEST,
-  type BackupCatalogue,
-  type StoredBackup,
-} from './catalogue';
+import { type Machine } from '../../core/settings';
+import { writeBaseBackup } from './base-backup';
+import { type BackupCatalogue, type StoredBackup } from './catalogue';
+import { writeDump } from './dump';
 import { explainBackupFailure } from './failures';
 import { listFiles } from './list-files';
-import { findRoomTrouble, requireRoom } from './room';
+import { requireRoom } from './room';
 
-const LOOPBACK = '127.0.0.1';
 const FACTS_TIMEOUT_MS = 60_000;
-/** Compressed in a backup of format tar, they are stored beside it as well. */
-const CONFIGURATION_FILES = [ENTRY_FILE, SETTINGS_FILE, UPSTREAM_FILE, SYNC_FILE, HBA_FILE];
-const AUTO_FILE = 'postgresql.auto.conf';
 
 /** The server that is backed up, and what is noted of it. */
 export interface BackupSource {
@@ -66,6 +43,27 @@ export interface TakeOptions {
   readonly onProgress: (progress: BackupProgress) => void;
 }
 
+/** What a method needs. */
+export interface Taking extends TakeOptions {
+  /** The backup to which only the changes are stored. */
+  readonly parent: StoredBackup | null;
+  /** The beginning of every sentence about it. */
+  readonly attempted: string;
+}
+
+/** What a method has put into a directory, durably. */
+export interface Content extends Pick<Backup, 'wal' | 'format' | 'compression'> {
+  /** Files whose SHA-256 was computed already, by their path from the directory on. */
+  readonly known: ReadonlyMap<string, ListedFile>;
+}
+
+type Write = (directory: string, taking: Taking) => Promise<Content>;
+
+const WRITE: Readonly<Record<Exclude<BackupMethod, 'snapshot'>, Write>> = {
+  base: writeBaseBackup,
+  dump: writeDump,
+};
+
 interface Facts {
   readonly system_identifier: string;
   readonly version: string;
@@ -85,9 +83,12 @@ export async function takeBackup(options: TakeOptions): Promise<CataloguedBackup
   const lease = order.parent === null ? null : await catalogue.lease(order.parent);
   try {
     const facts = await prepare(options);
-    return await catalogue.within('backup', order.id, async (directory) => {
-      return await fill(directory, facts, { ...options, parent: lease?.chain[0] ?? null });
-    });
+    const taking = { ...options, parent: lease?.chain[0] ?? null, attempted: attemptOf(options) };
+    return await catalogue.within(
+      'backup',
+      order.id,
+      async (directory) => await fill(directory, facts, taking),
+    );
   } catch (error) {
     signal.throwIfAborted();
     throw explainBackupFailure(error, attemptOf(options));
@@ -96,40 +97,34 @@ export async function takeBackup(options: TakeOptions): Promise<CataloguedBackup
   }
 }
 
-interface Filling extends TakeOptions {
-  readonly parent: StoredBackup | null;
+async function fill(directory: string, facts: Facts, taking: Taking): Promise<CataloguedBackup> {
+  const { order, source, catalogue, signal } = taking;
+  const startedAt = new Date().toISOString();
+  const { known, ...content } = await writerOf(taking)(directory, taking);
+  const list = await listFiles(directory, known, signal);
+  signal.throwIfAborted();
+  const backup: Backup = {
+    id: order.id,
+    method: order.method,
+    parent: order.parent,
+    ...content,
+    cluster: source.cluster,
+    server: source.machine.server,
+    systemIdentifier: facts.system_identifier,
+    postgresVersion: facts.version,
+    startedAt,
+    stoppedAt: new Date().toISOString(),
+    bytes: bytesOf(list.files),
+    because: order.because,
+    spec: source.spec,
+  };
+  return await catalogue.commit(directory, backup, list);
 }
 
-async function fill(directory: string, facts: Facts, options: Filling): Promise<CataloguedBackup> {
-  const { order, source, catalogue, signal } = options;
-  const startedAt = new Date().toISOString();
-  await runBaseBackup(join(directory, DATA), options);
-  await keepConfiguration(source.dataDirectory, directory);
-  const manifest = parseManifest(await readFile(join(directory, DATA, MANIFEST), 'utf8'));
-  const list = await listFiles(directory, knownOf(order, manifest), signal);
-  signal.throwIfAborted();
-  const { id, method, parent, format, because } = order;
-  return await catalogue.commit(
-    directory,
-    {
-      id,
-      method,
-      parent,
-      format,
-      compression: storedCompression(order),
-      cluster: source.cluster,
-      server: source.machine.server,
-      systemIdentifier: facts.system_identifier,
-      postgresVersion: facts.version,
-      wal: manifest.wal,
-      startedAt,
-      stoppedAt: new Date().toISOString(),
-      bytes: bytesOf(list.files),
-      because,
-      spec: source.spec,
-    },
-    list,
-  );
+function writerOf({ order, attempted }: Taking): Write {
+  if (order.method !== 'snapshot') return WRITE[order.method];
+  const message = `${attempted}: a snapshot is made by the file system, not by copying`;
+  throw new OperatingError('refused', 'MethodUnsuitable', message);
 }
 
 /** Everything that can be known to go wrong is found out before anything is written. */
@@ -147,7 +142,10 @@ async function prepare(options: TakeOptions): Promise<Facts> {
     const archive = `the archive is that of ${catalogue.systemIdentifier}`;
     refuse('OtherDatabase', `its system identifier is ${identifier}, but ${archive}`);
   }
-  if (tablespaces.length > 0) {
+  if (order.method === 'dump' && order.parent !== null) {
+    refuse('MethodUnsuitable', 'a dump has no parent: it always holds everything');
+  }
+  if (order.method === 'base' && tablespaces.length > 0) {
     const names = tablespaces.join(', ');
     refuse('TablespacesFound', `${names} lies outside of the data volume. Move what is in it`);
   }
@@ -163,62 +161,6 @@ async function prepare(options: TakeOptions): Promise<Facts> {
   });
   return facts;
 }
-
-/** pg_basebackup syncs all that it has written. */
-async function runBaseBackup(directory: string, options: Filling): Promise<void> {
-  const { order, source, catalogue, signal, onProgress, parent } = options;
-  const { machine, binDirectory } = source;
-  const upstream = {
-    server: machine.server,
-    host: LOOPBACK,
-    port: machine.port,
-    slot: '',
-    systemIdentifier: catalogue.systemIdentifier,
-  };
-  const shortage = new AbortController();
-  const onLine = (line: string): void => {
-    const progress = parseBaseBackupProgress(line);
-    if (progress === null) return;
-    onProgress(progress);
-    void findRoomTrouble(catalogue.directory, attemptOf(options)).then((trouble) => {
-      if (trouble !== null) shortage.abort(trouble);
-    });
-  };
-  await runProgram(
-    'pg_basebackup',
-    baseBackupArguments({
-      order,
-      directory,
-      // Under the name of clones: this is no standby whose progress would be of interest.
-      connection: renderConnection(upstream, machine, CLONE_APPLICATION_NAME),
-      parentManifest: parent === null ? null : join(parent.directory, DATA, MANIFEST),
-    }),
-    { binDirectory, signal: AbortSignal.any([signal, shortage.signal]), onLine },
-  );
-}
-
-async function keepConfiguration(dataDirectory: string, directory: string): Promise<void> {
-  const folder = join(directory, CONFIGURATION);
-  await mkdir(folder, { mode: 0o700 });
-  for (const name of [...CONFIGURATION_FILES, AUTO_FILE]) {
-    const text = await readText(join(dataDirectory, name));
-    if (text !== null) await writeDurably(join(folder, name), text);
-  }
-}
-
-/** In a plain backup lie the very files of the manifest; their hashes need not be computed again. */
-const knownOf = (
-  { format }: BackupOrder,
-  { files }: Manifest,
-): ReadonlyMap<string, Manifest['files'][number]> =>
-  new Map(
-    format === 'tar'
-      ? []
-      : files.map((file) => {
-          const path = join(DATA, file.path);
-          return [path, { ...file, path }];
-        }),
-  );
 
 const attemptOf = ({ order, source }: TakeOptions): string =>
   `taking backup ${order.id} of ${source.machine.server}`;

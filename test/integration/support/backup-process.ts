@@ -1,10 +1,12 @@
 /** The parts of an instance manager that deal with backups, as a process that can be killed. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type BackupOrder } from '../../../src/core/backup/backup';
 import { type BackupProgress } from '../../../src/core/backup/base-backup';
 import { type Machine } from '../../../src/core/settings';
+import { signal } from './bare-server';
 import { runAs } from './instance-process';
 
 export interface BackupProcessOptions {
@@ -19,6 +21,7 @@ export type Order =
   | { readonly kind: 'list' }
   | { readonly kind: 'take'; readonly order: BackupOrder }
   | { readonly kind: 'verify' | 'remove'; readonly id: string }
+  | { readonly kind: 'restore-dump'; readonly id: string; readonly database: string }
   | { readonly kind: 'materialise'; readonly id: string; readonly destination: string };
 
 export class Failure extends Error {
@@ -97,9 +100,18 @@ export class BackupProcess {
     return progress;
   }
 
+  /** As the kernel ends a container: with all that it has started. */
   async end(): Promise<void> {
     const isOver = this.#child.exitCode !== null || this.#child.signalCode !== null;
-    this.#child.kill('SIGKILL');
+    if (this.#child.pid !== undefined && !isOver) killTree(this.#child.pid);
     if (!isOver) await once(this.#child, 'exit');
   }
+}
+
+function killTree(pid: number): void {
+  // Stopped first, it starts no more of them.
+  signal(pid, 'SIGSTOP');
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  children.split(' ').filter(Boolean).map(Number).forEach(killTree);
+  signal(pid, 'SIGKILL');
 }

@@ -91,9 +91,9 @@ export class BackupServer {
     this.run('pg_ctl', ['-D', this.data, '-m', mode, '-w', '-s', 'stop']);
   }
 
-  sql(text: string): string {
+  sql(text: string, database = 'postgres'): string {
     const options = ['-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-U', 'postgres'];
-    const where = ['-h', this.home, '-p', String(this.port), '-d', 'postgres'];
+    const where = ['-h', this.home, '-p', String(this.port), '-d', database];
     return this.run('psql', [...options, ...where, '-c', text]).trim();
   }
 

@@ -1,6 +1,7 @@
 /** A process of the user postgres that does with backups what its parent says. */
 import { LocalConnection } from '../../../src/adapters/postgres/local-connection';
 import { BackupCatalogue } from '../../../src/instance/backup/catalogue';
+import { restoreDump } from '../../../src/instance/backup/dump';
 import { takeBackup } from '../../../src/instance/backup/take';
 import { materialise } from '../../../src/instance/backup/unpack';
 import { verifyBackup } from '../../../src/instance/backup/verify';
@@ -29,6 +30,11 @@ async function carryOut(
       return null;
     case 'verify':
       return await verifyBackup(order.id, { catalogue, binDirectory, signal });
+    case 'restore-dump': {
+      const { id, database } = order;
+      await restoreDump({ id, database, catalogue, machine, binDirectory, signal });
+      return null;
+    }
     case 'materialise': {
       const { chain, release } = await catalogue.leaseChain(order.id);
       try {
