@@ -54,6 +54,20 @@ export const COMMANDS = {
     summary: 'what the servers log',
     examples: ['pgswarm logs orders', 'pgswarm logs orders pg1 -f --tail 10'],
   },
+  backup: {
+    does: 'Has a backup taken, by a standby if there is one, and kept on the archive volume of the server that takes it; compared with its manifest when it is complete. Ctrl-C ends the waiting, not the backup.',
+    summary: 'take a backup',
+    examples: [
+      'pgswarm backup orders',
+      'pgswarm backup orders --incremental',
+      'pgswarm backup orders --method dump --server pg2',
+    ],
+  },
+  backups: {
+    does: 'Shows the backups of a cluster: what they are, how large, where they are kept, and when they were last compared with what was written.',
+    summary: 'which backups there are',
+    examples: ['pgswarm backups orders', 'pgswarm backups orders -o json'],
+  },
   psql: {
     does: 'Runs psql inside the Swarm, as the owner of the database. What comes after -- is given to psql; its exit code is passed on.',
     summary: 'psql on the primary or a standby',

@@ -1,11 +1,13 @@
 /** Every command with its arguments, options and examples; what they do is in `commands/`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseSize } from '../core/quantities';
 import { COMMANDS } from './descriptions';
 import { type ExitCode } from './exit';
 import { lazy } from './lazy';
 import { type CliPorts } from './ports';
 import { version } from './version';
 import { type ApplyOptions } from './commands/apply';
+import { type BackupOptions, type BackupsOptions } from './commands/backup';
 import { type ConnectOptions } from './commands/connect';
 import { type DeleteOptions } from './commands/delete';
 import { type EventsOptions } from './commands/events';
@@ -116,6 +118,12 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
       .action(async (cluster: string, options: EventsOptions) => {
         finished(await lazy.events().run(ports, cluster, options));
       }),
+    describe('backups')
+      .argument('<CLUSTER>', 'its name')
+      .addOption(format('json'))
+      .action(async (cluster: string, options: BackupsOptions) => {
+        finished(await lazy.backup().backups(ports, cluster, options));
+      }),
     describe('logs')
       .argument('<CLUSTER>', 'its name')
       .argument('[SERVER]', 'only this server')
@@ -185,6 +193,24 @@ function maintenanceCommands(ports: CliPorts, finished: Finished): Command[] {
       .action(async (cluster: string, server: string) => {
         finished(await lazy.fence().unfence(ports, cluster, server));
       }),
+    describe('backup')
+      .argument('<CLUSTER>', 'its name')
+      .option('--server <SERVER>', 'the server that takes it')
+      .addOption(
+        new Option(
+          '--method <METHOD>',
+          'base: of the whole server; dump: of its databases, by pg_dump',
+        )
+          .choices(['base', 'dump'])
+          .default('base'),
+      )
+      .option('--incremental', 'only what has changed since the newest one on that server')
+      .option('--plain', 'the data directory as it is, neither packed nor compressed')
+      .option('--max-rate <SIZE>', 'read so much in a second at most, such as 50MB', size)
+      .option('--wait <SECONDS>', 'how long to wait for it', seconds, 86_400)
+      .action(async (cluster: string, options: BackupOptions) => {
+        finished(await lazy.backup().backup(ports, cluster, options));
+      }),
     describe('restart')
       .argument('<CLUSTER>', 'its name')
       .argument('[SERVER]', 'only this server')
@@ -229,6 +255,12 @@ const collect = (value: string, before: readonly string[] = []): readonly string
 function count(text: string): number {
   if (/^\d{1,6}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It is not a whole number.');
+}
+
+function size(text: string): number {
+  const parsed = parseSize(text);
+  if (parsed.kind === 'value') return parsed.value;
+  throw new InvalidArgumentError(`${parsed.message}: ${parsed.hint}.`);
 }
 
 function seconds(text: string): number {

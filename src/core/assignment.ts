@@ -40,6 +40,7 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
     rollCall: rollCallOf(state),
     others: spec.servers.map(({ name }) => name).filter((name) => name !== server.name),
+    backup: state.backup?.begun?.server === server.name ? state.backup.begun.order : null,
     reportEveryMs: reportEveryMs(state, server.name),
   };
 }

@@ -9,6 +9,7 @@ import { initialState } from './state';
 import { viewOf, type Situation, type View } from './situation';
 import { type ConditionRaised, type Rule } from './rules/rule';
 import { archiveRules } from './rules/archive';
+import { backupRules } from './rules/backup';
 import { bootstrapRules } from './rules/bootstrap';
 import { contractRules } from './rules/contract';
 import { deletionRules } from './rules/deletion';
@@ -40,6 +41,7 @@ export const RULES: readonly Rule[] = [
   ...maintenanceRules,
   ...serverRules,
   ...archiveRules,
+  ...backupRules,
   ...requestRules,
 ];
 

@@ -105,6 +105,8 @@ function newborn({ record, observation }: Situation, server: string): Report {
     isLeaving: false,
     restartedFor: null,
     archive: null,
+    backup: null,
+    backups: [],
     divergence: null,
   };
 }

@@ -4,6 +4,8 @@
  * repeated or late, and the next one puts it right.
  */
 import type { SegmentRange } from './archive/inventory';
+import type { BackupOrder } from './backup/backup';
+import type { BackupSummary, BackupWork } from './backup/task';
 import type { Lsn } from './lsn';
 import type { ArchiveSpec } from './spec';
 import type { TimelineLeft } from './timelines';
@@ -60,6 +62,10 @@ export interface Report {
   readonly checkpointedFor: string | null;
   /** null while there is no archive: nothing to archive yet. */
   readonly archive: ArchiveReport | null;
+  /** The order that it has, or had last. */
+  readonly backup: BackupWork | null;
+  /** What its archive volume holds, oldest first. */
+  readonly backups: readonly BackupSummary[];
 }
 
 /** How the archiving of this server's WAL goes on. */
@@ -221,6 +227,8 @@ export interface Assignment {
   readonly rollCall: string | null;
   /** Every other server of the spec: their archives and this one's complete each other. */
   readonly others: readonly string[];
+  /** A backup to be taken, once. */
+  readonly backup: BackupOrder | null;
   /** Time between reports: shorter while a change of role waits for this instance. */
   readonly reportEveryMs: number;
 }

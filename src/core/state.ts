@@ -1,3 +1,4 @@
+import type { BackupResult, BackupTask } from './backup/task';
 import type { Lsn } from './lsn';
 import type { Contract, Divergence, SyncSet } from './protocol';
 
@@ -39,6 +40,9 @@ export interface ClusterState {
   readonly paused: Pause | null;
   /** PostgreSQL is restarted on these servers, one after the other. */
   readonly restart: Restart | null;
+  /** The backup that is asked for, or being taken. */
+  readonly backup: BackupTask | null;
+  readonly lastBackup: BackupResult | null;
   /** Newest last, at most LOSSES_MAX. */
   readonly losses: readonly Loss[];
   /** +1 at every change that is begun; part of its id. */
@@ -186,6 +190,8 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     fenced: [],
     paused: null,
     restart: null,
+    backup: null,
+    lastBackup: null,
     losses: [],
     changes: 0,
     change: null,

@@ -1,4 +1,5 @@
 /** What the user is told. The shape of `status -o json` is a contract. */
+import { type BackupResult, type BackupSummary } from './backup/task';
 import { type ConditionType } from './rules/rule';
 import { isStreaming, volumeObstacle } from './rules/servers';
 import { switchoverObstacle } from './rules/request';
@@ -36,6 +37,11 @@ export interface Status {
   readonly servers: readonly ServerStatus[];
   readonly conditions: readonly Condition[];
   readonly lastChange: LastChange | null;
+  /** The one that is asked for or being taken, in words; null: none. */
+  readonly backupUnderWay: string | null;
+  readonly lastBackup: BackupResult | null;
+  /** Oldest first; where each of them is. */
+  readonly backups: readonly BackupStatus[];
   /** The decision of this moment: rule id and sentence. */
   readonly decision: { readonly rule: string; readonly because: string };
 }
@@ -97,6 +103,15 @@ export interface ArchiveStatus {
   readonly freeBytes: number | null;
 }
 
+export interface BackupStatus extends Omit<BackupSummary, 'verification'> {
+  /** Servers whose archive volume has it; sorted. */
+  readonly on: readonly string[];
+  /** When what is in it was last compared with its manifest, on the server where that is longest ago. */
+  readonly verifiedAt: string | null;
+  /** What is wrong with it, and where. */
+  readonly problem: string | null;
+}
+
 export interface Condition {
   readonly type: ConditionType;
   readonly status: 'True' | 'False';
@@ -137,6 +152,9 @@ export function statusOf(view: View, decision: Decision, troubles: Troubles = NO
     servers: view.servers.map((server) => serverStatus(view, server)),
     conditions,
     lastChange: state.lastChange,
+    backupUnderWay: backupUnderWay(decision),
+    lastBackup: state.lastBackup,
+    backups: backupsOf(view),
     decision: { rule: decision.rule, because: decision.because },
   };
 }
@@ -212,6 +230,33 @@ function serverStatus(view: View, server: ServerView): ServerStatus {
     archive: archiveOf(server, view.situation.now),
     ...eligibility(view, server),
   };
+}
+
+const backupUnderWay = ({ findings }: Decision): string | null =>
+  findings.find(({ rule }) => rule === 'backup-waits')?.because ?? null;
+
+function backupsOf({ servers }: View): readonly BackupStatus[] {
+  const copies = servers.flatMap(({ name, lastReport }) =>
+    (lastReport?.backups ?? []).map((backup) => ({ name, backup })),
+  );
+  const ids = [...new Set(copies.map(({ backup }) => backup.id))].toSorted();
+  return ids.flatMap((id) => {
+    const those = copies.filter(({ backup }) => backup.id === id);
+    const [first] = those;
+    if (first === undefined) return [];
+    const { verification: _, ...summary } = first.backup;
+    const verified = those.map(({ backup }) => backup.verification?.at ?? null);
+    const wrong = those.find(({ backup }) => backup.verification?.problem != null);
+    return {
+      ...summary,
+      on: those.map(({ name }) => name).toSorted(),
+      verifiedAt: verified.includes(null) ? null : (verified.toSorted()[0] ?? null),
+      problem:
+        wrong === undefined
+          ? null
+          : `on ${wrong.name}: ${wrong.backup.verification?.problem ?? ''}`,
+    };
+  });
 }
 
 function archiveOf({ report }: ServerView, now: string): ArchiveStatus | null {

@@ -2,6 +2,7 @@
  * Every way in which the state record changes. Rules decide when; these functions say what the
  * record becomes. Nothing else writes a state.
  */
+import { type BackupRequest, type BackupResult, type BackupTask } from './backup/task';
 import { type Lsn } from './lsn';
 import { type Contract, type Divergence, type VolumeTag } from './protocol';
 import {
@@ -295,6 +296,23 @@ export function serverUnfenced(state: ClusterState, server: string): ClusterStat
 export function restartRequested(state: ClusterState, restart: Restart): ClusterState {
   return { ...state, restart };
 }
+
+export function backupRequested(state: ClusterState, request: BackupRequest): ClusterState {
+  return { ...state, backup: { request, begun: null } };
+}
+
+export function backupBegun(
+  state: ClusterState,
+  begun: NonNullable<BackupTask['begun']>,
+): ClusterState {
+  return state.backup === null ? state : { ...state, backup: { ...state.backup, begun } };
+}
+
+export const backupEnded = (state: ClusterState, lastBackup: BackupResult): ClusterState => ({
+  ...state,
+  backup: null,
+  lastBackup,
+});
 
 /** The restart is done on this server, or is not to be done there any more. */
 export function serverRestarted(state: ClusterState, server: string): ClusterState {

@@ -53,6 +53,7 @@ export class Instance {
       ...(remembered === undefined ? {} : { remembered }),
       onChange: () => this.#changed(),
       archive: () => this.#parts.archive.report(),
+      backups: () => this.#parts.backups.report(),
       promiseLeftMs: () => this.#promiseLeftMs,
     });
     this.#parts = options.assemble(this.#state, () => this.#changed());
@@ -149,6 +150,7 @@ export class Instance {
     this.#parts.postgres.pollEveryMs = pollEveryMs;
     this.#state.assign(assignment, answer.positions);
     this.#parts.archive.know(assignment.others);
+    this.#parts.backups.obey(assignment.backup);
     this.#tenure.answered(answer, sentAtMs);
     if (rollCall !== (before?.rollCall ?? null)) void this.#answerRollCall(rollCall);
     if (before !== null && isSameWork(before, assignment)) return reportEveryMs;

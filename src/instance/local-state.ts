@@ -69,6 +69,7 @@ export interface LocalStateOptions {
   readonly remembered?: Remembered;
   readonly onChange: () => void;
   readonly archive: () => ArchiveReport | null;
+  readonly backups: () => Pick<Report, 'backup' | 'backups'>;
   /** How long this instance will not be promoted yet; null when it may be. */
   readonly promiseLeftMs: () => number | null;
 }
@@ -168,6 +169,7 @@ export class LocalState {
       restartedFor,
       divergence,
       archive: this.#options.archive(),
+      ...this.#options.backups(),
     };
   }
 

@@ -9,6 +9,7 @@ import { createLog, type Log } from '../adapters/log';
 import { type VolumeReport } from '../core/protocol';
 import { type Machine } from '../core/settings';
 import { Archive } from './archive/archive';
+import { Backups } from './backup/backups';
 import {
   parseEnvironment,
   readSecrets,
@@ -44,6 +45,14 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     log,
   });
   await archive.listen();
+  const backups = new Backups({
+    cluster,
+    machine,
+    volume: environment.archiveVolume,
+    dataDirectory: dataDirectory(environment.dataVolume),
+    binDirectory: environment.binDirectory,
+    log,
+  });
   const instance = new Instance({
     identity: { cluster, server, bootId: randomUUID() },
     taskId: environment.taskId,
@@ -59,7 +68,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     peers,
     log,
     assemble: (state, onChange) =>
-      assemble({ environment, secrets, machine, archive, log }, state, onChange),
+      assemble({ environment, secrets, machine, archive, backups, log }, state, onChange),
   });
   const peerServer = createPeerServer({
     cluster,
@@ -107,12 +116,13 @@ interface Surroundings {
   readonly secrets: Secrets;
   readonly machine: Machine;
   readonly archive: Archive;
+  readonly backups: Backups;
   readonly log: Log;
 }
 
 /** PostgreSQL, its guard, and the hands that act on both. */
 function assemble(
-  { environment, secrets, machine, archive, log }: Surroundings,
+  { environment, secrets, machine, archive, backups, log }: Surroundings,
   state: LocalState,
   onChange: () => void,
 ): InstanceParts {
@@ -133,9 +143,14 @@ function assemble(
   return {
     postgres,
     archive,
+    backups,
     guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
-      await perform({ environment, secrets, machine, postgres, archive, state }, action, signal),
+      await perform(
+        { environment, secrets, machine, postgres, archive, backups, state },
+        action,
+        signal,
+      ),
   };
 }
 

@@ -31,6 +31,7 @@ import {
   writeUpstream,
 } from './data-directory';
 import { type Archive } from './archive/archive';
+import { type Backups } from './backup/backups';
 import { type InstanceEnvironment, type Secrets } from './environment';
 import { type LocalPostgres } from './local-postgres';
 import { type LocalState } from './local-state';
@@ -55,6 +56,7 @@ export interface Performer {
   readonly machine: Machine;
   readonly postgres: LocalPostgres;
   readonly archive: Archive;
+  readonly backups: Backups;
   readonly state: LocalState;
 }
 
@@ -253,7 +255,7 @@ async function start(performer: Performer, signal: AbortSignal): Promise<void> {
 }
 
 /** Of the database in the data directory, for PostgreSQL to find it when it starts. */
-async function openArchive({ environment, archive, postgres }: Performer): Promise<void> {
+async function openArchive({ environment, archive, backups, postgres }: Performer): Promise<void> {
   const { report } = postgres;
   const known = report.state === 'stopped' ? report.control?.systemIdentifier : undefined;
   if (known === undefined || known !== archive.database?.systemIdentifier) {
@@ -261,6 +263,7 @@ async function openArchive({ environment, archive, postgres }: Performer): Promi
     const fields = await readControlFields(directory, environment.binDirectory);
     const { systemIdentifier } = fields;
     archive.use({ systemIdentifier, segmentBytes: Number(fields.segmentBytes) });
+    await backups.use(systemIdentifier);
   }
   await archive.prepare();
 }

@@ -1,7 +1,13 @@
 /** What the instance manager needs of the world: composed by `main`, replaced in the simulation. */
 import { type Log } from '../adapters/log';
 import { type ControlPort } from '../adapters/control/client';
-import { type ArchiveReport, type PromiseRequest, type VolumeReport } from '../core/protocol';
+import { type BackupOrder } from '../core/backup/backup';
+import {
+  type ArchiveReport,
+  type PromiseRequest,
+  type Report,
+  type VolumeReport,
+} from '../core/protocol';
 import { type LocalPostgres } from './local-postgres';
 import { type Identity, type LocalState, type Remembered } from './local-state';
 import { type Guard } from './guard';
@@ -42,10 +48,18 @@ export interface ArchivePort {
   know(others: readonly string[]): void;
 }
 
+/** Backups of this server: at most one is being taken. */
+export interface BackupPort {
+  report(): Pick<Report, 'backup' | 'backups'>;
+  /** Begins with an order that is new, and gives up one that is not wanted any more. */
+  obey(order: BackupOrder | null): void;
+}
+
 /** The parts that act on this machine. */
 export interface InstanceParts {
   readonly postgres: PostgresPort;
   readonly archive: ArchivePort;
+  readonly backups: BackupPort;
   readonly guard: Guard;
   /** Does one action; rejects with an AbortError when `signal` struck before it was done. */
   readonly perform: (action: Action, signal: AbortSignal) => Promise<void>;

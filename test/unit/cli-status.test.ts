@@ -45,6 +45,9 @@ const READY: Status = {
   conditions: [
     { type: 'Ready', status: 'True', reason: 'AsDeclared', message: 'the primary accepts writes' },
   ],
+  backupUnderWay: null,
+  lastBackup: null,
+  backups: [],
   lastChange: {
     kind: 'switchover',
     from: 'pg2',

@@ -3,6 +3,7 @@
  * changed, and the rule that must decide. A rule that no row reaches fails the last test.
  */
 import { expect } from 'chai';
+import { type BackupRequest, type BackupTask } from '../../src/core/backup/task';
 import { type ArchiveReport } from '../../src/core/protocol';
 import { decide, RULES } from '../../src/core/decide';
 import { type Section } from '../../src/core/rules/rule';
@@ -68,6 +69,30 @@ const fresh = (volume: 'pg1' | 'pg2' | 'both'): Situation => {
 };
 const services = pair.observation.swarm!.services;
 
+const REQUEST: BackupRequest = {
+  method: 'base',
+  incremental: false,
+  format: 'tar',
+  bytesPerSecondMax: null,
+  server: null,
+  by: 'ann',
+  at: '2026-01-01T00:00:00.000Z',
+};
+const TAKING: BackupTask = {
+  request: REQUEST,
+  begun: {
+    server: 'pg2',
+    order: {
+      id: 'b1',
+      method: 'base',
+      parent: null,
+      format: 'tar',
+      compression: 'zstd',
+      bytesPerSecondMax: null,
+      because: 'asked for by ann',
+    },
+  },
+};
 const ARCHIVE: ArchiveReport = {
   last: null,
   failure: null,
@@ -265,6 +290,45 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     situation: withReport(pair, 'pg1', { archive: { ...ARCHIVE, pausedLeftMs: 60_000 } }),
     rule: 'archive-paused',
     because: /archiving on pg1 is paused for 1m more/,
+  },
+  {
+    name: 'a backup is asked for: the standby takes it',
+    situation: withState(pair, { backup: { request: REQUEST, begun: null } }),
+    rule: 'backup-begin',
+    because: /pg2 can take backup 20260101T001000Z/,
+  },
+  {
+    name: 'a backup is asked for of a server that does not run',
+    situation: withReport(
+      withState(pair, { backup: { request: { ...REQUEST, server: 'pg2' }, begun: null } }),
+      'pg2',
+      { postgres: stoppedReport('shut down in recovery') },
+    ),
+    rule: 'standby-not-streaming',
+  },
+  {
+    name: 'a backup is being taken',
+    situation: withReport(withState(pair, { backup: TAKING }), 'pg2', {
+      backup: { id: 'b1', state: 'running', words: '40 % are written' },
+    }),
+    rule: 'backup-waits',
+    because: /pg2 takes backup b1: 40 % are written/,
+  },
+  {
+    name: 'what is said of an earlier backup ends no other one',
+    situation: withReport(withState(pair, { backup: TAKING }), 'pg2', {
+      backup: { id: 'b0', state: 'done', words: '' },
+    }),
+    rule: 'backup-waits',
+    because: /it has not begun yet/,
+  },
+  {
+    name: 'a backup has failed',
+    situation: withReport(withState(pair, { backup: TAKING }), 'pg2', {
+      backup: { id: 'b1', state: 'failed', words: 'no room' },
+    }),
+    rule: 'backup-end',
+    because: /backup b1 on pg2 has failed: no room/,
   },
   {
     name: 'a person keeps the standby stopped',

@@ -140,12 +140,12 @@ const TEXTS = [
   },
   {
     name: 'a field that is misspelt, one that is unknown, and some of later versions',
-    text: `${HEAD}${SPEC}  zzzzzz: 1\n  fail-over: {}\n  archive: {}\n  failover: { failback: adopt }\n`,
+    text: `${HEAD}${SPEC}  zzzzzz: 1\n  fail-over: {}\n  backup: {}\n  failover: { failback: adopt }\n`,
     findings: [
-      'spec.archive: "archive" is not part of this version → remove it; the WAL is not archived yet',
+      'spec.backup: "backup" is not part of this version → remove it; there is no schedule yet, call `pgswarm backup` from cron',
       'spec.fail-over: there is no field "fail-over" here → did you mean `failover`?',
       'spec.failover.failback: "adopt" is not part of this version → write hold, and the new primary into the file yourself',
-      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, replication, switchover, failover',
+      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, replication, switchover, failover, archive',
     ],
   },
   {

@@ -55,6 +55,8 @@ const health = (
     isLeaving: false,
     restartedFor: null,
     archive: null,
+    backup: null,
+    backups: [],
     divergence: null,
   },
   task,

@@ -20,6 +20,7 @@ const assignment = (changes: Partial<Assignment> = {}): Assignment => ({
   ttlMs: 5000,
   rollCall: null,
   others: [],
+  backup: null,
   ...changes,
 });
 

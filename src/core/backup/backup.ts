@@ -22,6 +22,8 @@ export interface BackupOrder {
   readonly bytesPerSecondMax: number | null;
   /** Words of the person or schedule behind it. */
   readonly because: string;
+  /** The document that the cluster is made from, to be kept with the backup. */
+  readonly spec?: unknown;
 }
 
 /** `backup.json`: what one has to know to restore it, without any other part of pgswarm. */

@@ -44,9 +44,23 @@ export interface BackupWork {
 }
 
 /** A backup as reports and the status show it. */
-export type BackupSummary = Omit<CataloguedBackup, 'spec' | 'cluster' | 'systemIdentifier'>;
+export type BackupSummary = Pick<
+  CataloguedBackup,
+  | ('id' | 'method' | 'parent' | 'format' | 'compression' | 'server' | 'wal')
+  | ('startedAt' | 'stoppedAt' | 'bytes' | 'because' | 'verification')
+>;
 
-export function summaryOf(backup: CataloguedBackup): BackupSummary {
-  const { spec: _, cluster: __, systemIdentifier: ___, ...summary } = backup;
-  return summary;
-}
+export const summaryOf = (backup: CataloguedBackup): BackupSummary => ({
+  id: backup.id,
+  method: backup.method,
+  parent: backup.parent,
+  format: backup.format,
+  compression: backup.compression,
+  server: backup.server,
+  wal: backup.wal,
+  startedAt: backup.startedAt,
+  stoppedAt: backup.stoppedAt,
+  bytes: backup.bytes,
+  because: backup.because,
+  verification: backup.verification,
+});

@@ -18,6 +18,7 @@ export type Section =
   | 'bootstrap'
   | 'servers'
   | 'archive'
+  | 'backup'
   | 'maintenance'
   | 'request';
 

@@ -65,6 +65,7 @@ export class FakeLeader {
       ttlMs: 5000,
       rollCall: null,
       others: [],
+      backup: null,
       ...options,
     };
     this.#assignments.set(server, JSON.stringify(assignment));

@@ -189,6 +189,7 @@ export class Container {
       postgres,
       guard: this.#guard,
       archive: { report: () => null, know: () => undefined },
+      backups: { report: () => ({ backup: null, backups: [] }), obey: () => undefined },
       perform: (action, signal) => perform(performer, action, signal),
     };
   }

@@ -1,0 +1,138 @@
+/** `pgswarm backup` and `pgswarm backups`: have a backup taken, and see which there are. */
+import { type BackupMethod } from '../../core/backup/backup';
+import { type BackupRequest, type BackupResult } from '../../core/backup/task';
+import { type BackupStatus, type Status } from '../../core/status';
+import { type ClusterState } from '../../core/state';
+import { backupRequested } from '../../core/transitions';
+import { loadCluster, readSpec } from '../cluster';
+import { DONE, refusal, type ExitCode } from '../exit';
+import { fold, json, table } from '../output';
+import { type CliPorts } from '../ports';
+import { ago, sizeText } from '../quantity-text';
+import { fileWish } from '../record';
+import { serverNamed } from '../servers';
+import { goesOn, waitFor } from '../wait';
+
+export interface BackupOptions {
+  readonly server?: string;
+  readonly method: BackupMethod;
+  readonly incremental?: boolean;
+  readonly plain?: boolean;
+  /** Bytes in a second. */
+  readonly maxRate?: number;
+  readonly wait: number;
+}
+
+export async function backup(
+  ports: CliPorts,
+  cluster: string,
+  options: BackupOptions,
+): Promise<ExitCode> {
+  const { spec } = (await readSpec(ports.connect().store, cluster)).value;
+  if (options.server !== undefined) serverNamed(spec, options.server);
+  const request: BackupRequest = {
+    method: options.method,
+    incremental: options.incremental ?? false,
+    format: options.plain === true ? 'plain' : 'tar',
+    bytesPerSecondMax: options.maxRate ?? null,
+    server: options.server ?? null,
+    by: ports.user,
+    at: ports.now().toISOString(),
+  };
+  if (request.incremental && request.method !== 'base') {
+    throw refusal('MethodUnsuitable', 'Only a base backup can be incremental.');
+  }
+  await fileWish(ports, cluster, {
+    verb: 'backup',
+    message: `${ports.user} asks for a ${request.method} backup`,
+    grant: (state) => {
+      refuseUnfit(state);
+      return backupRequested(state, request);
+    },
+  });
+  const result = await waitUntilEnded(ports, cluster, request, options.wait);
+  if (result.problem !== null)
+    throw refusal('BackupFailed', `Backup ${result.id}: ${result.problem}`);
+  ports.output.print(`Backup ${result.id} is complete on ${result.server}, and verified.`);
+  ports.output.print(`See: pgswarm backups ${cluster}`);
+  return DONE;
+}
+
+function refuseUnfit({ cluster, primary, paused, backup: before }: ClusterState): void {
+  if (primary === null) throw refusal('NoPrimary', `${cluster} has no primary yet.`);
+  if (paused !== null) {
+    throw refusal('Paused', `${cluster} is paused; first: pgswarm resume ${cluster}`);
+  }
+  if (before !== null) {
+    const since = `asked for by ${before.request.by} at ${before.request.at}`;
+    throw refusal('BackupUnderWay', `A backup of ${cluster} is under way, ${since}.`);
+  }
+}
+
+async function waitUntilEnded(
+  ports: CliPorts,
+  cluster: string,
+  { at }: BackupRequest,
+  seconds: number,
+): Promise<BackupResult> {
+  let result: BackupResult | null = null;
+  try {
+    await waitFor(ports, {
+      cluster,
+      seconds,
+      missed: 'the backup is not complete',
+      isReached: ({ view: { state } }) => {
+        if (state.backup?.request.at === at) return false;
+        result = state.lastBackup;
+        return result !== null;
+      },
+      refused: () => null,
+    });
+  } catch (error) {
+    throw goesOn(error, cluster);
+  }
+  if (result === null) throw refusal('BackupUnknown', 'Nobody knows how the backup has ended.');
+  return result;
+}
+
+export interface BackupsOptions {
+  readonly output?: 'json';
+}
+
+export async function backups(
+  ports: CliPorts,
+  cluster: string,
+  { output: format }: BackupsOptions,
+): Promise<ExitCode> {
+  const { status } = await loadCluster(ports, cluster);
+  const { output } = ports;
+  if (format === 'json') output.print(json(status.backups));
+  else output.print(backupsText(status, ports.now()));
+  return DONE;
+}
+
+function backupsText({ cluster, backups: known, backupUnderWay }: Status, now: Date): string {
+  const underWay = backupUnderWay === null ? [] : ['', fold(backupUnderWay, 0)];
+  if (known.length === 0) {
+    return [
+      `There is no backup of ${cluster}. Take one: pgswarm backup ${cluster}`,
+      ...underWay,
+    ].join('\n');
+  }
+  const rows = known.map((each) => [
+    each.id,
+    each.parent === null ? each.method : `${each.method}, since ${each.parent}`,
+    sizeText(each.bytes),
+    `${ago(each.stoppedAt, now)} ago`,
+    each.on.join(', '),
+    verdictOf(each, now),
+  ]);
+  return [table(['BACKUP', 'METHOD', 'SIZE', 'TAKEN', 'ON', 'VERIFIED'], rows), ...underWay].join(
+    '\n',
+  );
+}
+
+function verdictOf({ problem, verifiedAt }: BackupStatus, now: Date): string {
+  if (problem !== null) return problem;
+  return verifiedAt === null ? 'not yet' : `${ago(verifiedAt, now)} ago`;
+}

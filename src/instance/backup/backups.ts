@@ -1,0 +1,139 @@
+/**
+ * The backups of this server: carries out the one that it is ordered to take, and tells what its
+ * archive volume holds. An order that a restart has cut short begins again.
+ */
+import { LocalConnection } from '../../adapters/postgres/local-connection';
+import { type Log } from '../../adapters/log';
+import { type BackupOrder } from '../../core/backup/backup';
+import { summaryOf, type BackupSummary, type BackupWork } from '../../core/backup/task';
+import { messageOf, OperatingError } from '../../core/errors';
+import { type Machine } from '../../core/settings';
+import { type BackupPort } from '../ports';
+import { BackupCatalogue } from './catalogue';
+import { takeBackup } from './take';
+import { verifyBackup } from './verify';
+
+export interface BackupsOptions {
+  readonly cluster: string;
+  readonly machine: Machine;
+  /** Where the archive volume is mounted. */
+  readonly volume: string;
+  readonly dataDirectory: string;
+  readonly binDirectory: string;
+  readonly log: Log;
+}
+
+interface UnderWay {
+  readonly id: string;
+  readonly abort: AbortController;
+}
+
+/** A report carries the newest ones; older ones are still there. */
+const SHOWN_MAX = 50;
+
+export class Backups implements BackupPort {
+  readonly #options: BackupsOptions;
+  #systemIdentifier: string | null = null;
+  #catalogue: BackupCatalogue | null = null;
+  #underWay: UnderWay | null = null;
+  #work: BackupWork | null = null;
+  #shown: readonly BackupSummary[] = [];
+
+  constructor(options: BackupsOptions) {
+    this.#options = options;
+  }
+
+  /** The database of which backups are kept; what a crash has cut short is thrown away. */
+  async use(systemIdentifier: string): Promise<void> {
+    if (this.#systemIdentifier === systemIdentifier) return;
+    this.#systemIdentifier = systemIdentifier;
+    await this.#look().catch((error: unknown) => {
+      this.#options.log.warn('The backups cannot be read', { error: messageOf(error) });
+    });
+  }
+
+  report(): ReturnType<BackupPort['report']> {
+    return { backup: this.#work, backups: this.#shown };
+  }
+
+  obey(order: BackupOrder | null): void {
+    if (order?.id === this.#underWay?.id) return;
+    this.#underWay?.abort.abort();
+    this.#underWay = null;
+    if (order === null || this.#work?.id === order.id) return;
+    this.#underWay = { id: order.id, abort: new AbortController() };
+    void this.#carryOut(order, this.#underWay);
+  }
+
+  async #carryOut(order: BackupOrder, { id, abort }: UnderWay): Promise<void> {
+    const { log } = this.#options;
+    const say = (state: BackupWork['state'], words: string): void => {
+      if (this.#underWay?.id === id) this.#work = { id, state, words };
+    };
+    log.info('Backup begins', { id, method: order.method, parent: order.parent });
+    say('running', 'it begins');
+    try {
+      await this.#take(order, abort.signal, (words) => say('running', words));
+      await this.#look();
+      say('done', 'complete and verified');
+      log.info('Backup is complete', { id });
+    } catch (error) {
+      await this.#look().catch(() => undefined);
+      say('failed', messageOf(error));
+      log.error('Backup has failed', { id, error: messageOf(error) });
+    }
+  }
+
+  async #take(
+    order: BackupOrder,
+    signal: AbortSignal,
+    say: (words: string) => void,
+  ): Promise<void> {
+    const { cluster, machine, dataDirectory, binDirectory } = this.#options;
+    const catalogue = await this.#opened();
+    const { socketDirectory, port } = machine;
+    const connection = new LocalConnection({ socketDirectory, port });
+    try {
+      const source = {
+        cluster,
+        machine,
+        binDirectory,
+        dataDirectory,
+        connection,
+        spec: order.spec ?? null,
+      };
+      const onProgress = ({ percent }: { readonly percent: number }): void =>
+        say(`${percent} % are written`);
+      await takeBackup({ order, source, catalogue, signal, onProgress });
+    } finally {
+      connection.close();
+    }
+    say('it is compared with its manifest');
+    const { problem } = await verifyBackup(order.id, { catalogue, binDirectory, signal });
+    if (problem !== null) throw new OperatingError('refused', 'BackupDamaged', problem);
+  }
+
+  async #look(): Promise<void> {
+    const { backups } = await (await this.#opened()).list();
+    this.#shown = backups
+      .toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
+      .slice(-SHOWN_MAX)
+      .map(summaryOf);
+  }
+
+  async #opened(): Promise<BackupCatalogue> {
+    const { volume } = this.#options;
+    const systemIdentifier = this.#systemIdentifier;
+    if (systemIdentifier === null) {
+      throw new OperatingError(
+        'transient',
+        'NoDatabase',
+        'there is no database on this server yet',
+      );
+    }
+    if (this.#catalogue?.systemIdentifier !== systemIdentifier) {
+      this.#catalogue = await BackupCatalogue.open({ volume, systemIdentifier });
+    }
+    return this.#catalogue;
+  }
+}
