@@ -5,6 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . test/bootstrap.sh
 
+# PostgreSQL's commands for the WAL archive speak through it.
+if ! command -v socat > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+  apt-get update -qq || true
+  apt-get install -y -qq --no-install-recommends socat > /dev/null || true
+fi
+
 npx --no-install prettier --check --log-level warn .
 npx --no-install eslint .
 npx --no-install tsc
