@@ -24,8 +24,8 @@ export interface Cell {
   /** Redundancy is back so soon: see `Result.backMs`. */
   readonly backTargetMs?: number;
   /**
-   * A frozen backend may acknowledge when it is thawed, before anybody can kill it: for so long,
-   * and only without synchronous replication.
+   * A frozen backend may acknowledge when it is thawed, before anybody can kill it: for so long. With
+   * synchronous replication only what was sent before, and is on the new primary, too.
    */
   readonly lateMsMax?: number;
 }

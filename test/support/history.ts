@@ -5,6 +5,8 @@ import { longestGap, type Attempt, type Gap, type TimeWindow } from './writes';
 export interface TwoWriters {
   /** Writes that an old primary acknowledged after a later one had acknowledged its first. */
   readonly lateWrites: number;
+  /** Those of them that were not even sent before that: new work for the old primary. */
+  readonly newLateWrites: number;
   /** From the first of them to the last, at least a millisecond for one; 0 without any. */
   readonly durationMs: number;
   /** Timelines on which more than one server acknowledged: never, whatever the times are. */
@@ -33,7 +35,13 @@ export function twoWriters(attempts: readonly Attempt[]): TwoWriters {
   const late = acknowledged.filter((attempt) => isLate(attempt, first));
   const ends = late.map(({ endedAtMs }) => endedAtMs);
   const durationMs = late.length === 0 ? 0 : Math.max(1, Math.max(...ends) - Math.min(...ends));
-  return { lateWrites: late.length, durationMs, sharedTimelines: shared(acknowledged) };
+  const begun = late.filter((each) => isLate({ ...each, endedAtMs: each.sentAtMs }, first));
+  return {
+    lateWrites: late.length,
+    newLateWrites: begun.length,
+    durationMs,
+    sharedTimelines: shared(acknowledged),
+  };
 }
 
 const isAcknowledged = (attempt: Attempt): attempt is Acknowledged =>

@@ -13,7 +13,7 @@ describe('two writers', () => {
   it('are not seen in a change of primary, nor in a restart in place', () => {
     const changed = history([1, 'a', 1], [2, 'a', 1], [50, 'a', 1], [90, 'b', 2], [99, 'a', 3]);
     expect(twoWriters(changed)).to.deep.equal({
-      ...{ lateWrites: 0, durationMs: 0, sharedTimelines: [] },
+      ...{ lateWrites: 0, newLateWrites: 0, durationMs: 0, sharedTimelines: [] },
     });
   });
 
@@ -25,6 +25,13 @@ describe('two writers', () => {
   it('are seen by one late write', () => {
     const both = history([1, 'a', 1], [10, 'b', 2], [12, 'a', 1]);
     expect(twoWriters(both)).to.deep.include({ lateWrites: 1, durationMs: 1 });
+  });
+
+  it('took no new work when all that came late was sent before', () => {
+    const [one, other, late] = history([1, 'a', 1], [10, 'b', 2], [12, 'a', 1]);
+    const sentAt = (sentAtMs: number): Attempt[] => [one!, other!, { ...late!, sentAtMs }];
+    expect(twoWriters(sentAt(10))).to.deep.include({ lateWrites: 1, newLateWrites: 0 });
+    expect(twoWriters(sentAt(10.5))).to.deep.include({ lateWrites: 1, newLateWrites: 1 });
   });
 
   it('are seen over several changes of primary', () => {

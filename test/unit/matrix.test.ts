@@ -19,7 +19,7 @@ const result = (
   ...changes,
   judgement: {
     ...{ acknowledged: 1000, unknown: 4, lost: 0, absent: 2, rows: 1002 },
-    ...{ lateWrites: 0, durationMs: 0, sharedTimelines: [] },
+    ...{ lateWrites: 0, newLateWrites: 0, durationMs: 0, sharedTimelines: [] },
     ...judged,
   },
 });
@@ -44,7 +44,7 @@ describe('the verdict on a repetition', () => {
   });
 
   it('lets a thawed server acknowledge for a moment, but not with synchronous replication', () => {
-    const late = { lateWrites: 3, durationMs: 12 };
+    const late = { lateWrites: 3, newLateWrites: 1, durationMs: 12 };
     expect(violations(result({ cell: frozen, shape: asynchronous }, late))).to.deep.equal([]);
     expect(violations(result({ cell: frozen }, late))).to.have.length(1);
     const long = { ...late, durationMs: 51 };
