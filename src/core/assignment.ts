@@ -3,6 +3,7 @@
  * volumes: an operator that takes over gives the same assignments as the one before it.
  */
 import { assignedContract } from './contract';
+import { type BackupOrder } from './backup/backup';
 import { type Lsn } from './lsn';
 import { POSTGRES_PORT, slotName } from './names';
 import {
@@ -40,9 +41,29 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
     rollCall: rollCallOf(state),
     others: spec.servers.map(({ name }) => name).filter((name) => name !== server.name),
-    backup: state.backup?.begun?.server === server.name ? state.backup.begun.order : null,
+    backup: backupOrder(view, server),
     reportEveryMs: reportEveryMs(state, server.name),
   };
+}
+
+/**
+ * A standby begins a backup at the last checkpoint of the primary's that it has seen, and that must
+ * not be older than the backup to which only the changes are stored: a new one is made first.
+ */
+function checkpointForBackup({ backup, primary }: ClusterState): string | null {
+  const begun = backup?.begun ?? null;
+  return begun === null || begun.order.parent === null || begun.server === primary
+    ? null
+    : begun.order.id;
+}
+
+function backupOrder({ state, primary }: View, { name, report }: ServerView): BackupOrder | null {
+  const begun = state.backup?.begun ?? null;
+  if (begun?.server !== name) return null;
+  const { order } = begun;
+  const awaited = checkpointForBackup(state);
+  const isDone = awaited === null || primary?.report?.checkpointedFor === awaited;
+  return isDone || report?.backup?.id === order.id ? order : null;
 }
 
 /** The same by name; null for a server that the spec does not list. */
@@ -113,7 +134,7 @@ function primaryTask(view: View, { name, volume }: ServerView): Task {
   return {
     kind: 'primary',
     slots: slotsOfOthers(view, name),
-    checkpointFor: change?.phase === 'checkpointing' ? change.id : null,
+    checkpointFor: change?.phase === 'checkpointing' ? change.id : checkpointForBackup(state),
     contract: assignedContract(view),
     sync: state.sync.wanted,
     restartFor: restartFor(state, name),

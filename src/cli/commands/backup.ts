@@ -51,8 +51,9 @@ export async function backup(
     },
   });
   const result = await waitUntilEnded(ports, cluster, request, options.wait);
-  if (result.problem !== null)
+  if (result.problem !== null) {
     throw refusal('BackupFailed', `Backup ${result.id}: ${result.problem}`);
+  }
   ports.output.print(`Backup ${result.id} is complete on ${result.server}, and verified.`);
   ports.output.print(`See: pgswarm backups ${cluster}`);
   return DONE;
@@ -75,24 +76,20 @@ async function waitUntilEnded(
   { at }: BackupRequest,
   seconds: number,
 ): Promise<BackupResult> {
-  let result: BackupResult | null = null;
   try {
-    await waitFor(ports, {
+    const { view } = await waitFor(ports, {
       cluster,
       seconds,
       missed: 'the backup is not complete',
-      isReached: ({ view: { state } }) => {
-        if (state.backup?.request.at === at) return false;
-        result = state.lastBackup;
-        return result !== null;
-      },
+      isReached: ({ view: { state } }) => state.backup?.request.at !== at,
       refused: () => null,
     });
+    const { lastBackup } = view.state;
+    if (lastBackup !== null) return lastBackup;
+    throw refusal('BackupUnknown', 'The record says nothing of how the backup has ended.');
   } catch (error) {
     throw goesOn(error, cluster);
   }
-  if (result === null) throw refusal('BackupUnknown', 'Nobody knows how the backup has ended.');
-  return result;
 }
 
 export interface BackupsOptions {

@@ -23,8 +23,9 @@ export const backupRules: readonly Rule[] = [
       if (begun === null) return null;
       const { id } = begun.order;
       const result = { id, server: begun.server, at: view.situation.now };
-      if (server === undefined)
+      if (server === undefined) {
         return { ...result, problem: 'the server is not in the spec any more' };
+      }
       const work = server.report?.backup ?? null;
       if (work?.id !== id || work.state === 'running') return null;
       return { ...result, problem: work.state === 'done' ? null : work.words };
