@@ -3,6 +3,7 @@
  * for a standby that fell too far behind, and no obstacle to anything when one of them fails.
  */
 import { expect } from 'chai';
+import { type BackupStatus } from '../../src/core/status';
 import { eventually } from '../support/eventually';
 import { Deployment } from './deployment';
 
@@ -126,6 +127,25 @@ describe('the archives of a pair', function () {
     await deployment.ready(CLUSTER, 'pg1');
     await eventually(async () => expect(await archived('pg2')).to.include.members(before));
     await areEqual();
+  });
+
+  it('keep backups: full, the changes since, and a dump, each compared with what was written', async () => {
+    const backup = async (...args: readonly string[]): Promise<BackupStatus> => {
+      await deployment.mustPgswarm('backup', CLUSTER, ...args);
+      const { backups } = (await deployment.status(CLUSTER))!;
+      return backups.at(-1)!;
+    };
+    await deployment.sql(CLUSTER, 'create table ballast as select generate_series(1, 100000) i');
+    const full = await backup();
+    expect(full).to.deep.include({ method: 'base', parent: null, on: ['pg2'], problem: null });
+    expect(full.verifiedAt).to.not.equal(null);
+    const changes = await backup('--incremental');
+    expect(changes).to.deep.include({ method: 'base', parent: full.id, problem: null });
+    expect(changes.bytes).to.be.lessThan(full.bytes);
+    const dump = await backup('--method', 'dump', '--server', 'pg1');
+    expect(dump).to.deep.include({ method: 'dump', wal: null, on: ['pg1'], problem: null });
+    const text = await deployment.mustPgswarm('backups', CLUSTER);
+    for (const { id } of [full, changes, dump]) expect(text).to.include(id);
   });
 
   it('keep nothing from going on when one fails: a switchover is as fast, the condition says why', async () => {
