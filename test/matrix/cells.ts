@@ -225,7 +225,7 @@ const disks: readonly Cell[] = [
   },
   {
     name: 'archive-full',
-    title: 'archive volume full (nothing is archived yet: without effect)',
+    title: 'archive volume full',
     fault: faults.fillArchive,
     until: 5000,
     primary: 'stays',

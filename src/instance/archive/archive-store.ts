@@ -68,6 +68,7 @@ export class ArchiveStore {
   /** What is being written to `incoming`. */
   readonly #writing = new Set<Promise<void>>();
   #puts = 0;
+  #readings = 0;
 
   constructor(options: ArchiveStoreOptions) {
     this.#options = options;
@@ -123,6 +124,11 @@ export class ArchiveStore {
     return stored === undefined ? null : { stored, path: this.#pathOf(stored) };
   }
 
+  /** Another one whenever there are other files. */
+  get revision(): string {
+    return `${this.#readings}.${this.#catalogue.changes}`;
+  }
+
   /** Everything that is stored: segments in the order of their names, then histories. */
   files(): Generator<StoredFile> {
     return this.#catalogue.files();
@@ -169,6 +175,7 @@ export class ArchiveStore {
     await this.#clearIncoming();
     this.#folders.clear();
     this.#catalogue = await Catalogue.read(join(this.directory, WAL));
+    this.#readings += 1;
     this.#wasOpened = true;
   }
 

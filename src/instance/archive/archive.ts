@@ -65,6 +65,9 @@ export class Archive {
   #isPromoting = false;
   #isStopping = false;
   #histories: Histories = {};
+  /** Revision of the store in which they were looked for. */
+  #historiesOf: string | null = null;
+  #known: { readonly revision: string; readonly segments: Inventory } | null = null;
   #freeBytes: number | null = null;
   /** What was lacking at the last look: not merely on its way here. */
   #lacked: ReadonlySet<string> = new Set();
@@ -110,6 +113,8 @@ export class Archive {
   use(database: Database): void {
     this.#parts = this.#assemble(database);
     this.#histories = {};
+    this.#historiesOf = null;
+    this.#known = null;
     void this.#keepUp();
   }
 
@@ -161,7 +166,7 @@ export class Archive {
   holdings(): ArchiveHoldings | null {
     if (this.#parts === null) return null;
     const { systemIdentifier } = this.#parts.database;
-    return { systemIdentifier, ranges: inventory(this.#parts), histories: this.#histories };
+    return { systemIdentifier, ranges: this.#inventory(this.#parts), histories: this.#histories };
   }
 
   async open(name: string, systemIdentifier: string): Promise<ArchivedFile | null> {
@@ -258,7 +263,7 @@ export class Archive {
   /** Histories first: they tell what belongs. */
   #lackingFiles(parts: Parts): readonly WalFile[] {
     const { store, database } = parts;
-    const own = inventory(parts);
+    const own = this.#inventory(parts);
     const { holdings } = this.#peers;
     const histories = holdings.flatMap((theirs) =>
       Object.keys(theirs.histories).map((timeline): WalFile => ({
@@ -294,7 +299,18 @@ export class Archive {
     }
   }
 
+  /** There may be 200,000 segments: they are only looked through when there are others. */
+  #inventory(parts: Parts): Inventory {
+    const { revision } = parts.store;
+    if (this.#known?.revision !== revision) {
+      this.#known = { revision, segments: inventoryIn(parts) };
+    }
+    return this.#known.segments;
+  }
+
   async #readHistories({ store }: Parts): Promise<void> {
+    if (this.#historiesOf === store.revision) return;
+    this.#historiesOf = store.revision;
     for (const { file } of store.files()) {
       if (file.kind !== 'history' || file.timeline in this.#histories) continue;
       const path = join(this.#options.spoolDirectory, `${renderWalFile(file)}.read`);
@@ -313,7 +329,7 @@ export class Archive {
   }
 }
 
-function inventory({ store, database }: Parts): Inventory {
+function inventoryIn({ store, database }: Parts): Inventory {
   const segments = [...store.files()].flatMap(
     ({ file }) => parseSegment(renderWalFile(file), database.segmentBytes) ?? [],
   );

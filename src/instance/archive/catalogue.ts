@@ -17,6 +17,7 @@ const READS_AT_ONCE = 16;
 
 export class Catalogue {
   readonly #folders = new Map<string, string[]>();
+  #changes = 0;
 
   /** Reads what is there. Folders without a file are removed. */
   static async read(directory: string): Promise<Catalogue> {
@@ -27,6 +28,11 @@ export class Catalogue {
       await Promise.all(some.map(async (each) => await catalogue.#readFolder(directory, each)));
     }
     return catalogue;
+  }
+
+  /** +1 whenever it has become another one. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** All files: segments in the order of their names, then histories. */
@@ -48,6 +54,7 @@ export class Catalogue {
   }
 
   add(stored: StoredFile): void {
+    this.#changes += 1;
     const folder = folderOf(stored.file);
     const names = this.#folders.get(folder);
     if (names === undefined) this.#folders.set(folder, [renderStoredFile(stored)]);
@@ -55,6 +62,7 @@ export class Catalogue {
   }
 
   remove(stored: StoredFile): void {
+    this.#changes += 1;
     const names = this.#folders.get(folderOf(stored.file)) ?? [];
     const at = names.indexOf(renderStoredFile(stored));
     if (at >= 0) names.splice(at, 1);
