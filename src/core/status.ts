@@ -106,7 +106,7 @@ export interface ArchiveStatus {
 export interface BackupStatus extends Omit<BackupSummary, 'verification'> {
   /** Servers whose archive volume has it; sorted. */
   readonly on: readonly string[];
-  /** When what is in it was last compared with its manifest, on the server where that is longest ago. */
+  /** When it was last compared with its manifest, where that is longest ago; copies are compared by hash. */
   readonly verifiedAt: string | null;
   /** What is wrong with it, and where. */
   readonly problem: string | null;
@@ -245,12 +245,12 @@ function backupsOf({ servers }: View): readonly BackupStatus[] {
     const [first] = those;
     if (first === undefined) return [];
     const { verification: _, ...summary } = first.backup;
-    const verified = those.map(({ backup }) => backup.verification?.at ?? null);
+    const verified = those.flatMap(({ backup }) => backup.verification?.at ?? []);
     const wrong = those.find(({ backup }) => backup.verification?.problem != null);
     return {
       ...summary,
       on: those.map(({ name }) => name).toSorted(),
-      verifiedAt: verified.includes(null) ? null : (verified.toSorted()[0] ?? null),
+      verifiedAt: verified.toSorted()[0] ?? null,
       problem:
         wrong === undefined
           ? null

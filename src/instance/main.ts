@@ -51,8 +51,10 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     volume: environment.archiveVolume,
     dataDirectory: dataDirectory(environment.dataVolume),
     binDirectory: environment.binDirectory,
+    peers,
     log,
   });
+  backups.begin();
   const instance = new Instance({
     identity: { cluster, server, bootId: randomUUID() },
     taskId: environment.taskId,
@@ -76,6 +78,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     key: secrets.control,
     onPromise: (request) => instance.promise(request),
     archive,
+    backups,
     log,
   });
   peerServer.on('error', (error) => {
@@ -106,6 +109,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     server.close();
   }
   archive.close();
+  backups.close();
   peers.close();
   log.info('Instance manager ended');
   return 0;

@@ -53,6 +53,8 @@ export interface BackupPort {
   report(): Pick<Report, 'backup' | 'backups'>;
   /** Begins with an order that is new, and gives up one that is not wanted any more. */
   obey(order: BackupOrder | null): void;
+  /** The other servers, whose backups are copied. */
+  know(others: readonly string[]): void;
 }
 
 /** The parts that act on this machine. */

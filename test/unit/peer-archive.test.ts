@@ -7,10 +7,19 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createLogger } from 'winston';
 import { PeerClient } from '../../src/adapters/control/peer-client';
-import { createPeerServer, type ArchivePort } from '../../src/adapters/control/peer-server';
+import {
+  createPeerServer,
+  type ArchivePort,
+  type BackupsPort,
+} from '../../src/adapters/control/peer-server';
 import { type ArchiveHoldings } from '../../src/core/protocol';
 
 const key = Buffer.alloc(32, 1);
+const NO_BACKUPS: BackupsPort = {
+  ids: () => [],
+  files: () => Promise.reject(new Error('none')),
+  openFile: () => Promise.resolve(null),
+};
 const stored = '000000010000000000000003-0123456789abcdef0123456789abcdef.zst';
 const bytes = Buffer.alloc(1024 * 1024, 'wal');
 const wanted = { file: '000000010000000000000003', systemIdentifier: '7' };
@@ -48,6 +57,7 @@ describe('archives of peers', () => {
       key: own,
       onPromise: () => ({ promised: true }),
       archive,
+      backups: NO_BACKUPS,
       log: createLogger({ silent: true }),
     });
     server.listen(0, '127.0.0.1');

@@ -12,6 +12,7 @@ import {
   createPeerServer,
   PROMISE_PATH,
   type ArchivePort,
+  type BackupsPort,
 } from '../../src/adapters/control/peer-server';
 import { SignedExchange } from '../../src/adapters/control/signed-exchange';
 import { type PromiseAnswer, type PromiseRequest } from '../../src/core/protocol';
@@ -24,6 +25,11 @@ const question = { cluster: 'orders', from: 'pg1', term: 4, forMs: 5000 };
 const promised: PromiseAnswer = { promised: true };
 const refused: PromiseAnswer = { promised: false, because: 'pg3 answers a roll call' };
 const all: PeerRound = { promisedByAll: true, refusals: [] };
+const NO_BACKUPS: BackupsPort = {
+  ids: () => [],
+  files: () => Promise.reject(new Error('none')),
+  openFile: () => Promise.resolve(null),
+};
 const NO_ARCHIVE: ArchivePort = { holdings: () => null, open: () => Promise.resolve(null) };
 const never = new Promise<never>(() => undefined);
 
@@ -77,6 +83,7 @@ describe('promises between peers', () => {
           return answer;
         },
         archive: NO_ARCHIVE,
+        backups: NO_BACKUPS,
         log,
       }),
       address,
@@ -327,7 +334,15 @@ describe('promises between peers', () => {
         throw new TypeError('secret detail');
       };
       const archive = NO_ARCHIVE;
-      const ports = { cluster: 'orders', server: 'pg2', key, onPromise, archive, log };
+      const ports = {
+        cluster: 'orders',
+        server: 'pg2',
+        key,
+        onPromise,
+        archive,
+        backups: NO_BACKUPS,
+        log,
+      };
       const server = createPeerServer(ports);
       await listen(server, '127.0.0.2');
       named('pg2', '127.0.0.2');

@@ -9,8 +9,16 @@ import { messageOf, OperatingError } from '../../core/errors';
 import { PEER_PORT } from '../../core/names';
 import { type ArchiveHoldings, type PromiseAnswer, type PromiseRequest } from '../../core/protocol';
 import { askNameServer, type Resolve } from './name-server';
-import { ARCHIVE_PATH, ARCHIVED_FILE_PATH, MISDIRECTED, PROMISE_PATH } from './peer-server';
-import { SignedExchange } from './signed-exchange';
+import {
+  ARCHIVE_PATH,
+  ARCHIVED_FILE_PATH,
+  BACKUP_FILE_PATH,
+  BACKUP_FILES_PATH,
+  BACKUPS_PATH,
+  MISDIRECTED,
+  PROMISE_PATH,
+} from './peer-server';
+import { SignedExchange, type SignedAnswer } from './signed-exchange';
 
 /** Why a peer has not promised: its own words, or what kept its answer from coming. */
 export interface Refusal {
@@ -40,6 +48,8 @@ const OK = 200;
 const NOT_FOUND = 404;
 /** For a segment of 16 MB over a slow line. */
 const FILE_TIMEOUT_MS = 60_000;
+/** For a packed backup of a terabyte over such a line. */
+const BACKUP_FILE_TIMEOUT_MS = 24 * 60 * 60_000;
 
 export interface ArchivedFile {
   /** The name under which the peer keeps it: it tells hash and compression. */
@@ -134,6 +144,53 @@ export class PeerClient {
     return 'unreachable';
   }
 
+  /** Ids of a peer's backups of this database, oldest first; empty when it does not answer. */
+  async backupsOf(peer: string, systemIdentifier: string): Promise<readonly string[]> {
+    const answer = await this.#askOne(peer, BACKUPS_PATH, { systemIdentifier }).catch(() => null);
+    return answer?.status === OK ? (JSON.parse(answer.body) as readonly string[]) : [];
+  }
+
+  /** What a backup of a peer consists of, unchecked; throws in the peer's words. */
+  async filesOfBackup(peer: string, id: string, signal: AbortSignal): Promise<unknown> {
+    const answer = await this.#askOne(peer, BACKUP_FILES_PATH, { id }, signal);
+    if (answer.status === OK) return JSON.parse(answer.body);
+    throw new OperatingError('transient', 'NotAnswered', `${peer} answered: ${answer.body}`);
+  }
+
+  /** A file of a peer's backup, unchecked. */
+  async openBackupFile(
+    peer: string,
+    { id, path }: { readonly id: string; readonly path: string },
+    signal: AbortSignal,
+  ): Promise<Readable> {
+    const body = JSON.stringify({ to: peer, id, path });
+    const question = { path: BACKUP_FILE_PATH, body, timeoutMs: BACKUP_FILE_TIMEOUT_MS, signal };
+    const [host] = await this.#addressesOf(peer);
+    if (host === undefined) throw unknownPeer(peer);
+    const answer = await this.#exchange.askForFile({ host, port: this.#port }, question);
+    if (answer.content !== null) return answer.content;
+    throw new OperatingError('transient', 'NotAnswered', `${peer} answered: ${answer.body}`);
+  }
+
+  async #askOne(
+    peer: string,
+    path: string,
+    question: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<SignedAnswer> {
+    const [host] = await this.#addressesOf(peer);
+    if (host === undefined) throw unknownPeer(peer);
+    return await this.#exchange.ask(
+      { host, port: this.#port },
+      {
+        path,
+        body: JSON.stringify({ ...question, to: peer }),
+        timeoutMs: FILE_TIMEOUT_MS,
+        ...(signal === undefined ? {} : { signal }),
+      },
+    );
+  }
+
   async #addressesOf(peer: string): Promise<readonly string[]> {
     return this.#known.get(peer) ?? (await this.#lookUp(peer).catch(() => []));
   }
@@ -196,6 +253,9 @@ export class PeerClient {
     throw new OperatingError('transient', 'PeerUnknown', `the name ${peer} has no address`);
   }
 }
+
+const unknownPeer = (peer: string): OperatingError =>
+  new OperatingError('transient', 'PeerUnknown', `the name ${peer} is not found`);
 
 const storedName = (body: string): string =>
   (JSON.parse(body) as { readonly stored: string }).stored;

@@ -1,6 +1,6 @@
 /**
  * What an instance answers to its peers: a promise, when no leader answers the primary; files of its
- * WAL archive.
+ * WAL archive, and of its backups.
  *
  * A question that was recorded and is played again is answered again: the signature says who has
  * written it, not when. It can do no more than delay a failover, by one lease at most: whoever
@@ -10,6 +10,7 @@
  */
 import { type Server } from 'node:http';
 import { type Readable } from 'node:stream';
+import { type StoredList } from '../../core/backup/stored-list';
 import { OperatingError } from '../../core/errors';
 import { type ArchiveHoldings, type PromiseAnswer, type PromiseRequest } from '../../core/protocol';
 import { type Log } from '../log';
@@ -19,6 +20,9 @@ import { createSignedServer, type GenuineRequest } from './signed-server';
 export const PROMISE_PATH = '/v1/promise';
 export const ARCHIVE_PATH = '/v1/archive';
 export const ARCHIVED_FILE_PATH = '/v1/archive/file';
+export const BACKUPS_PATH = '/v1/backups';
+export const BACKUP_FILES_PATH = '/v1/backups/files';
+export const BACKUP_FILE_PATH = '/v1/backups/file';
 /** Answer of a server to which the question is not addressed: its address was another's before. */
 export const MISDIRECTED = 421;
 
@@ -33,7 +37,19 @@ export interface PeerPorts {
    */
   readonly onPromise: (request: PromiseRequest) => PromiseAnswer;
   readonly archive: ArchivePort;
+  readonly backups: BackupsPort;
   readonly log: Log;
+}
+
+/** The own backups, for peers that copy them. An unknown one is refused by throwing. */
+export interface BackupsPort {
+  /** Ids, oldest first; empty when they are of another database. */
+  ids(systemIdentifier: string): readonly string[];
+  files(id: string): Promise<StoredList>;
+  openFile(
+    id: string,
+    path: string,
+  ): Promise<{ readonly bytes: number; readonly stream: Readable } | null>;
 }
 
 /** The own archive, for peers that repair theirs or restore from it. */
@@ -62,7 +78,7 @@ export function createPeerServer(ports: PeerPorts): Server {
 }
 
 async function answerPeer(
-  { server, onPromise, archive }: PeerPorts,
+  { server, onPromise, archive, backups }: PeerPorts,
   { path, body }: GenuineRequest,
 ): Promise<Answer | FileAnswer> {
   const question = (parseBody(body) ?? {}) as Readonly<Record<string, unknown>>;
@@ -78,6 +94,12 @@ async function answerPeer(
       return answerOf(archive.holdings());
     case ARCHIVED_FILE_PATH:
       return await answerWithFile(archive, question);
+    case BACKUPS_PATH:
+      return answerOf(backups.ids(textOf(question, 'systemIdentifier')));
+    case BACKUP_FILES_PATH:
+      return answerOf(await backups.files(textOf(question, 'id')));
+    case BACKUP_FILE_PATH:
+      return await answerWithBackupFile(backups, textOf(question, 'id'), textOf(question, 'path'));
     default:
       return refusalOf(404, 'UnknownQuestion', `The instance manager knows no ${path}.`);
   }
@@ -85,15 +107,29 @@ async function answerPeer(
 
 async function answerWithFile(
   archive: ArchivePort,
-  { file, systemIdentifier }: Readonly<Record<string, unknown>>,
+  question: Readonly<Record<string, unknown>>,
 ): Promise<Answer | FileAnswer> {
-  if (!isText(file) || !isText(systemIdentifier)) {
-    throw incomplete('The question for an archived file needs file and systemIdentifier.');
-  }
-  const found = await archive.open(file, systemIdentifier);
+  const file = textOf(question, 'file');
+  const found = await archive.open(file, textOf(question, 'systemIdentifier'));
   if (found === null) return refusalOf(404, 'NotArchived', `${file} is not in this archive.`);
   const { stored, bytes, stream } = found;
   return { ...answerOf({ stored }), content: { bytes, stream } };
+}
+
+async function answerWithBackupFile(
+  backups: BackupsPort,
+  id: string,
+  path: string,
+): Promise<Answer | FileAnswer> {
+  const content = await backups.openFile(id, path);
+  if (content === null) return refusalOf(404, 'FileUnknown', `${path} is no file of backup ${id}.`);
+  return { ...answerOf({ path }), content };
+}
+
+function textOf(question: Readonly<Record<string, unknown>>, name: string): string {
+  const value = question[name];
+  if (isText(value)) return value;
+  throw incomplete(`This question needs ${name}.`);
 }
 
 function promiseRequest({

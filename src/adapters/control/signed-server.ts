@@ -103,6 +103,7 @@ async function sendFile(
     [ANSWER_HEADER]: body,
     ...headers,
   });
+  // Whoever asked may be gone already: then the stream ends here, and lets go of its file.
   await pipeline(content.stream, response);
 }
 

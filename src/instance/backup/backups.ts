@@ -2,16 +2,22 @@
  * The backups of this server: carries out the one that it is ordered to take, and tells what its
  * archive volume holds. An order that a restart has cut short begins again.
  */
+import { type PeerClient } from '../../adapters/control/peer-client';
 import { LocalConnection } from '../../adapters/postgres/local-connection';
 import { type Log } from '../../adapters/log';
 import { type BackupOrder } from '../../core/backup/backup';
 import { summaryOf, type BackupSummary, type BackupWork } from '../../core/backup/task';
+import { type StoredList } from '../../core/backup/stored-list';
 import { messageOf, OperatingError } from '../../core/errors';
 import { type Machine } from '../../core/settings';
 import { type BackupPort } from '../ports';
 import { BackupCatalogue } from './catalogue';
+import { BackupCopies, type OpenedFile } from './copies';
 import { takeBackup } from './take';
 import { verifyBackup } from './verify';
+
+/** How the backups of the other servers are asked for. */
+export type BackupSources = Pick<PeerClient, 'backupsOf' | 'filesOfBackup' | 'openBackupFile'>;
 
 export interface BackupsOptions {
   readonly cluster: string;
@@ -20,6 +26,7 @@ export interface BackupsOptions {
   readonly volume: string;
   readonly dataDirectory: string;
   readonly binDirectory: string;
+  readonly peers: BackupSources;
   readonly log: Log;
 }
 
@@ -30,6 +37,7 @@ interface UnderWay {
 
 /** A report carries the newest ones; older ones are still there. */
 const SHOWN_MAX = 50;
+const COPY_EVERY_MS = 15_000;
 
 export class Backups implements BackupPort {
   readonly #options: BackupsOptions;
@@ -38,10 +46,49 @@ export class Backups implements BackupPort {
   #underWay: UnderWay | null = null;
   #work: BackupWork | null = null;
   #shown: readonly BackupSummary[] = [];
+  #others: readonly string[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #isCopying = false;
+  /** Said once: it is tried again several times a minute. */
+  #copyTrouble: string | null = null;
+  readonly #closed = new AbortController();
 
   constructor(options: BackupsOptions) {
     this.#options = options;
   }
+
+  /** From now on backups of peers are copied, so that none is lost with a disk. */
+  begin(): void {
+    this.#timer = setInterval(() => void this.#copyMissing(), COPY_EVERY_MS);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#closed.abort();
+  }
+
+  know(others: readonly string[]): void {
+    this.#others = others;
+  }
+
+  // ── for peers ────────────────────────────────────────────────────────────────────────────
+
+  ids(systemIdentifier: string): readonly string[] {
+    if (systemIdentifier !== this.#systemIdentifier) return [];
+    return this.#shown
+      .filter(({ verification }) => verification?.problem == null)
+      .map(({ id }) => id);
+  }
+
+  async files(id: string): Promise<StoredList> {
+    return await this.#copiesOf(await this.#opened()).files(id);
+  }
+
+  async openFile(id: string, path: string): Promise<OpenedFile | null> {
+    return await this.#copiesOf(await this.#opened()).open(id, path);
+  }
+
+  // ── for the operator ─────────────────────────────────────────────────────────────────────
 
   /** The database of which backups are kept; what a crash has cut short is thrown away. */
   async use(systemIdentifier: string): Promise<void> {
@@ -111,6 +158,44 @@ export class Backups implements BackupPort {
     say('it is compared with its manifest');
     const { problem } = await verifyBackup(order.id, { catalogue, binDirectory, signal });
     if (problem !== null) throw new OperatingError('refused', 'BackupDamaged', problem);
+  }
+
+  /** One after the other, the oldest first: an increment is of no use without what it builds on. */
+  async #copyMissing(): Promise<void> {
+    const systemIdentifier = this.#systemIdentifier;
+    if (systemIdentifier === null || this.#underWay !== null || this.#isCopying) return;
+    this.#isCopying = true;
+    const { peers, log } = this.#options;
+    try {
+      const catalogue = await this.#opened();
+      const copies = this.#copiesOf(catalogue);
+      const { signal } = this.#closed;
+      for (const peer of this.#others) {
+        for (const id of await peers.backupsOf(peer, systemIdentifier)) {
+          if ((await catalogue.find(id)) !== null) continue;
+          await copies.pull({ peer, id, signal });
+          await this.#look();
+          this.#copyTrouble = null;
+          log.info('A backup of a peer has been copied', { id, peer });
+        }
+      }
+    } catch (error) {
+      const words = messageOf(error);
+      const isNews = words !== this.#copyTrouble && !this.#closed.signal.aborted;
+      if (isNews) log.warn('A backup of a peer could not be copied', { error: words });
+      this.#copyTrouble = words;
+    } finally {
+      this.#isCopying = false;
+    }
+  }
+
+  #copiesOf(catalogue: BackupCatalogue): BackupCopies {
+    const { peers } = this.#options;
+    return new BackupCopies(catalogue, {
+      listFiles: async (peer, id, signal) => await peers.filesOfBackup(peer, id, signal),
+      openFile: async (peer, id, path, signal) =>
+        await peers.openBackupFile(peer, { id, path }, signal),
+    });
   }
 
   async #look(): Promise<void> {

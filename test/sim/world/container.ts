@@ -189,7 +189,11 @@ export class Container {
       postgres,
       guard: this.#guard,
       archive: { report: () => null, know: () => undefined },
-      backups: { report: () => ({ backup: null, backups: [] }), obey: () => undefined },
+      backups: {
+        report: () => ({ backup: null, backups: [] }),
+        obey: () => undefined,
+        know: () => undefined,
+      },
       perform: (action, signal) => perform(performer, action, signal),
     };
   }
