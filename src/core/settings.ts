@@ -60,6 +60,23 @@ export const LOG_LINE_PREFIX = '[%n|%p|%e|%b] %q<%u@%d> ';
 
 /** The file that says that PostgreSQL is being stopped. */
 export const leaveMark = (socket: string): string => `${socket}.leave`;
+/** The file that says that PostgreSQL is being promoted. */
+export const promoteMark = (socket: string): string => `${socket}.promote`;
+/** Where the histories of all known timelines are, as PostgreSQL wants them. */
+export const historiesFolder = (socket: string): string => `${socket}.histories`;
+
+/**
+ * A promotion asks for a segment that nobody has, and for the histories of timelines: every question
+ * delays the first write, so that these are answered without asking anybody.
+ */
+function restoreCommand({ wal: { command, socket } }: Machine): string {
+  const history = `${historiesFolder(socket)}/%f`;
+  return [
+    `case %f in *.history) [ -e ${history} ] || exit 1; exec cp ${history} "%p" ;; esac`,
+    `[ ! -e ${promoteMark(socket)} ] || exit 1`,
+    `exec ${command} ${socket} restore "%f" "%p"`,
+  ].join('; ');
+}
 
 /** What pgswarm relies on. A spec that sets one of these is refused. */
 export function ownedParameters(
@@ -85,7 +102,7 @@ export function ownedParameters(
     password_encryption: 'scram-sha-256',
     port: String(machine.port),
     recovery_target_timeline: 'latest',
-    restore_command: `${command} ${socket} restore "%f" "%p"`,
+    restore_command: restoreCommand(machine),
     tcp_keepalives_count: '3',
     tcp_keepalives_idle: '5',
     tcp_keepalives_interval: '2',

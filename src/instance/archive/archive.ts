@@ -3,12 +3,13 @@
  * completes itself from the peers' archives, as theirs are completed from it.
  */
 import { createReadStream, rmSync, writeFileSync } from 'node:fs';
-import { readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { type Server } from 'node:net';
 import { join } from 'node:path';
 import { type ArchivedFile } from '../../adapters/control/peer-server';
 import { type PeerClient } from '../../adapters/control/peer-client';
 import { type Log } from '../../adapters/log';
+import { writeDurably } from '../../adapters/postgres/durable-files';
 import { inventoryOf, lacking, type Inventory } from '../../core/archive/inventory';
 import { renderStoredFile } from '../../core/archive/stored-files';
 import {
@@ -22,7 +23,7 @@ import { belongs } from '../../core/archive/way';
 import { messageOf } from '../../core/errors';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
-import { leaveMark } from '../../core/settings';
+import { historiesFolder, leaveMark, promoteMark } from '../../core/settings';
 import { type Compression } from '../../core/spec';
 import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
 import { ArchiveStore } from './archive-store';
@@ -62,7 +63,6 @@ export class Archive {
   #server: Server | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isKeepingUp = false;
-  #isPromoting = false;
   #isStopping = false;
   #histories: Histories = {};
   /** Revision of the store in which they were looked for. */
@@ -79,7 +79,10 @@ export class Archive {
 
   /** PostgreSQL can ask from now on; before `use` it is told to ask again. */
   async listen(): Promise<void> {
-    await rm(leaveMark(this.#options.socket), { force: true });
+    const { socket } = this.#options;
+    for (const mark of [leaveMark(socket), promoteMark(socket)]) await rm(mark, { force: true });
+    await rm(historiesFolder(socket), { recursive: true, force: true });
+    await mkdir(historiesFolder(socket), { mode: 0o700 });
     this.#server = await openWalSocket(
       this.#options.socket,
       async (question, gone) => await this.#answer(question, gone),
@@ -138,14 +141,15 @@ export class Archive {
     else rmSync(mark, { force: true });
   }
 
-  /** A promotion asks for files that nobody has: no peer is asked while it is under way. */
+  /** A promotion asks for files that nobody has: nobody is asked while it is under way. */
   async whilePromoting(promote: () => Promise<void>): Promise<void> {
-    this.#isPromoting = true;
+    const mark = promoteMark(this.#options.socket);
+    writeFileSync(mark, '');
     this.#parts?.restorer.breakOff();
     try {
       await promote();
     } finally {
-      this.#isPromoting = false;
+      rmSync(mark, { force: true });
     }
   }
 
@@ -198,7 +202,7 @@ export class Archive {
       spoolDirectory,
       segmentBytes,
       belongs: (file) => this.#belongs(file, segmentBytes),
-      mayAskPeers: () => !this.#isPromoting,
+      mayAskPeers: () => !this.#isStopping,
       fetchFromPeer: async (file, destination, signal) =>
         await this.#peers.fetch(file, { database, destination }, signal),
     });
@@ -324,8 +328,9 @@ export class Archive {
 
   async #learn(file: WalFile, path: string): Promise<void> {
     if (file.kind !== 'history') return;
-    const history = parseTimelineHistory(await readFile(path, 'utf8'));
-    this.#histories = { ...this.#histories, [file.timeline]: history };
+    const text = await readFile(path, 'utf8');
+    this.#histories = { ...this.#histories, [file.timeline]: parseTimelineHistory(text) };
+    await writeDurably(join(historiesFolder(this.#options.socket), renderWalFile(file)), text);
   }
 }
 
