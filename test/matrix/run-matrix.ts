@@ -1,4 +1,5 @@
 /** Runs cells on the clusters that they need, one after the other. */
+import { eventually } from '../support/eventually';
 import { messageOf } from '../../src/core/errors';
 import { note } from '../lab/progress';
 import { type Deployment } from '../e2e/deployment';
@@ -101,7 +102,9 @@ class ShapeCourse {
     if (this.#cluster === null) return [];
     const wrong: string[] = [];
     for (const { table, rows } of this.#tables) {
-      const now = Number(await this.#deployment.sql(CLUSTER, `select count(*) from ${table}`));
+      // The last fault may have left the cluster without a leader for a moment.
+      const count = `select count(*) from ${table}`;
+      const now = await eventually(async () => Number(await this.#deployment.sql(CLUSTER, count)));
       if (now !== rows) wrong.push(`${table} had ${rows} rows, and has ${now} in the end`);
     }
     await MatrixCluster.remove(this.#deployment);
