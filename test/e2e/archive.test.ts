@@ -58,11 +58,25 @@ describe('the archives of a pair', function () {
     }
     await sql(primary!, 'checkpoint');
   };
+  /** The last segment of a timeline that was left is every server's own: it is not compared. */
+  const shared = (names: readonly string[], others: readonly string[]): readonly string[] => {
+    const newest = names
+      .toSorted()
+      .findLast((name) => !name.includes('history'))!
+      .slice(0, 8);
+    const isLast = (name: string): boolean =>
+      !name.includes('history') &&
+      name.slice(0, 8) !== newest &&
+      ![...names, ...others].some(
+        (each) => each.slice(0, 8) === name.slice(0, 8) && each.slice(0, 24) > name.slice(0, 24),
+      );
+    return names.filter((name) => !isLast(name));
+  };
   const areEqual = async (): Promise<readonly string[]> =>
     eventually(async () => {
       const [one, other] = [await archived('pg1'), await archived('pg2')];
-      expect(one).to.deep.equal(other);
-      return one;
+      expect(shared(one, other)).to.deep.equal(shared(other, one));
+      return shared(one, other);
     });
 
   before(async function () {

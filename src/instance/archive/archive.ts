@@ -10,7 +10,7 @@ import { type ArchivedFile } from '../../adapters/control/peer-server';
 import { type PeerClient } from '../../adapters/control/peer-client';
 import { type Log } from '../../adapters/log';
 import { writeDurably } from '../../adapters/postgres/durable-files';
-import { inventoryOf, lacking, type Inventory } from '../../core/archive/inventory';
+import { intersect, inventoryOf, lacking, type Inventory } from '../../core/archive/inventory';
 import { renderStoredFile } from '../../core/archive/stored-files';
 import {
   nameOfSegment,
@@ -19,7 +19,7 @@ import {
   renderWalFile,
   type WalFile,
 } from '../../core/archive/wal-files';
-import { belongs } from '../../core/archive/way';
+import { belongs, segmentsOnWay } from '../../core/archive/way';
 import { messageOf } from '../../core/errors';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
@@ -264,11 +264,17 @@ export class Archive {
     this.#lacked = lacked;
   }
 
-  /** Histories first: they tell what belongs. */
+  /**
+   * Histories first: they tell what belongs. What is no part of the way to the present is left where it is:
+   * the last segment of a timeline that was left ends differently on every server, and one of a
+   * peer's in its place would keep this server's own from being archived.
+   */
   #lackingFiles(parts: Parts): readonly WalFile[] {
     const { store, database } = parts;
+    const { segmentBytes } = database;
     const own = this.#inventory(parts);
     const { holdings } = this.#peers;
+    const way = segmentsOnWay(newestLineage(this.#allHistories()), segmentBytes);
     const histories = holdings.flatMap((theirs) =>
       Object.keys(theirs.histories).map((timeline): WalFile => ({
         kind: 'history',
@@ -276,9 +282,9 @@ export class Archive {
       })),
     );
     const segments = holdings.flatMap(({ ranges }) =>
-      lacking(own, ranges, 0).flatMap(({ timeline, from, to }) =>
+      intersect(lacking(own, ranges, 0), way).flatMap(({ timeline, from, to }) =>
         Array.from({ length: to - from + 1 }, (_, index): WalFile => {
-          const segment = nameOfSegment({ timeline, number: from + index }, database.segmentBytes);
+          const segment = nameOfSegment({ timeline, number: from + index }, segmentBytes);
           return { kind: 'segment', timeline, segment };
         }),
       ),
