@@ -208,6 +208,7 @@ function maintenanceCommands(ports: CliPorts, finished: Finished): Command[] {
       .option('--plain', 'the data directory as it is, neither packed nor compressed')
       .option('--max-rate <SIZE>', 'read so much in a second at most, such as 50MB', size)
       .option('--wait <SECONDS>', 'how long to wait for it', seconds, 86_400)
+      .option('--cancel', 'end the one that is under way, instead')
       .action(async (cluster: string, options: BackupOptions) => {
         finished(await lazy.backup().backup(ports, cluster, options));
       }),

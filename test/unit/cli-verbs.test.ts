@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai';
 import { runCli } from '../../src/cli/main';
+import { type BackupRequest } from '../../src/core/backup/task';
 import { OperatingError } from '../../src/core/errors';
 import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type StoredRecord } from '../../src/core/ports';
@@ -30,6 +31,15 @@ const switching: RoleChange = {
   shutdownLsn: null,
 };
 const electing: RoleChange = { ...switching, kind: 'failover', to: null, phase: 'electing' };
+const REQUEST: BackupRequest = {
+  method: 'base',
+  incremental: false,
+  format: 'tar',
+  bytesPerSecondMax: null,
+  server: null,
+  by: 'bob',
+  at: '2026-01-01T00:00:00.000Z',
+};
 const paused = { since: '2026-01-01T00:05:00.000Z', by: 'ada' };
 
 /** pg1 was heard for the last time 12 s ago, 4 kB ahead of pg2. */
@@ -189,6 +199,24 @@ const REFUSED: readonly Refused[] = [
     situation: withState(pair, { fenced: ['pg2'] }),
     says: /first: pgswarm unfence orders pg2/,
   },
+  { name: 'an unknown server', command: 'backup orders --server pg3', says: /no server pg3/ },
+  {
+    name: 'while the cluster is paused',
+    command: 'backup orders',
+    situation: withState(pair, { paused }),
+    says: /paused; first: pgswarm resume orders/,
+  },
+  {
+    name: 'while another backup is under way',
+    command: 'backup orders',
+    situation: withState(pair, { backup: { request: REQUEST, begun: null } }),
+    says: /asked for by bob at .*End it: pgswarm backup orders --cancel/,
+  },
+  {
+    name: 'the changes to a dump',
+    command: 'backup orders --method dump --incremental',
+    says: /Only a base backup can be incremental/,
+  },
   {
     name: 'when nothing is left to restart',
     command: 'restart orders',
@@ -262,6 +290,43 @@ describe('verbs', () => {
     it('ends by unfence, also of a server that the spec has lost', async () => {
       const ran = await type('unfence orders pg9', withState(pair, { fenced: ['pg2', 'pg9'] }));
       expect([ran.code, ran.state.fenced]).to.deep.equal([0, ['pg2']]);
+    });
+  });
+
+  describe('backup', () => {
+    const ended = (problem: string | null): Partial<World> =>
+      becomes(() => ({
+        backup: null,
+        lastBackup: { id: 'b1', server: 'pg2', at: '2026-01-01T00:10:00.000Z', problem },
+      }));
+
+    it('is asked for, waited for, and said to be complete', async () => {
+      const ran = await type('backup orders', pair, ended(null));
+      expect([ran.code, lastEvent(ran)]).to.deep.equal([0, 'backup']);
+      expect(ran.text).to.include('Backup b1 is complete on pg2, and verified.');
+    });
+
+    it('asks for what the options say', async () => {
+      const ran = await type('backup orders --incremental --plain --max-rate 50MB --wait 1');
+      expect(ran.state.backup?.request).to.include({
+        ...{ method: 'base', incremental: true, format: 'plain', server: null },
+        bytesPerSecondMax: 50 * 1024 ** 2,
+      });
+      expect(ran.text).to.match(/the backup is not complete after 1 s: .*The operator goes on/s);
+    });
+
+    it('fails in the words of the server', async () => {
+      const ran = await type('backup orders', pair, ended('no room'));
+      expect(ran.code).to.equal(1);
+      expect(ran.text).to.include('Backup b1: no room');
+    });
+
+    it('is called off by a person', async () => {
+      const underWay = withState(pair, { backup: { request: REQUEST, begun: null } });
+      const ran = await type('backup orders --cancel', underWay);
+      expect([ran.code, ran.state.backup]).to.deep.equal([0, null]);
+      expect(ran.state.lastBackup?.problem).to.match(/called off by/);
+      expect((await type('backup orders --cancel')).text).to.include('No backup is under way.');
     });
   });
 

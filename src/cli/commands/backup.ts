@@ -3,7 +3,7 @@ import { type BackupMethod } from '../../core/backup/backup';
 import { type BackupRequest, type BackupResult } from '../../core/backup/task';
 import { type BackupStatus, type Status } from '../../core/status';
 import { type ClusterState } from '../../core/state';
-import { backupRequested } from '../../core/transitions';
+import { backupEnded, backupRequested } from '../../core/transitions';
 import { loadCluster, readSpec } from '../cluster';
 import { DONE, refusal, type ExitCode } from '../exit';
 import { fold, json, table } from '../output';
@@ -21,6 +21,8 @@ export interface BackupOptions {
   /** Bytes in a second. */
   readonly maxRate?: number;
   readonly wait: number;
+  /** End the one that is under way, instead. */
+  readonly cancel?: boolean;
 }
 
 export async function backup(
@@ -29,6 +31,7 @@ export async function backup(
   options: BackupOptions,
 ): Promise<ExitCode> {
   const { spec } = (await readSpec(ports.connect().store, cluster)).value;
+  if (options.cancel === true) return await cancel(ports, cluster);
   if (options.server !== undefined) serverNamed(spec, options.server);
   const request: BackupRequest = {
     method: options.method,
@@ -59,6 +62,27 @@ export async function backup(
   return DONE;
 }
 
+async function cancel(ports: CliPorts, cluster: string): Promise<ExitCode> {
+  const at = ports.now().toISOString();
+  const { before, after } = await fileWish(ports, cluster, {
+    verb: 'backup',
+    message: `${ports.user} calls the backup off`,
+    grant: (state) => {
+      if (state.backup === null) return state;
+      const { begun } = state.backup;
+      const problem = `called off by ${ports.user}`;
+      const id = begun?.order.id ?? 'not begun';
+      return backupEnded(state, { id, server: begun?.server ?? '-', at, problem });
+    },
+  });
+  ports.output.print(
+    before === after
+      ? 'No backup is under way.'
+      : 'The backup is called off; nothing of it is kept.',
+  );
+  return DONE;
+}
+
 function refuseUnfit({ cluster, primary, paused, backup: before }: ClusterState): void {
   if (primary === null) throw refusal('NoPrimary', `${cluster} has no primary yet.`);
   if (paused !== null) {
@@ -66,7 +90,8 @@ function refuseUnfit({ cluster, primary, paused, backup: before }: ClusterState)
   }
   if (before !== null) {
     const since = `asked for by ${before.request.by} at ${before.request.at}`;
-    throw refusal('BackupUnderWay', `A backup of ${cluster} is under way, ${since}.`);
+    const end = `End it: pgswarm backup ${cluster} --cancel`;
+    throw refusal('BackupUnderWay', `A backup of ${cluster} is under way, ${since}. ${end}`);
   }
 }
 
