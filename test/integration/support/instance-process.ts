@@ -161,7 +161,7 @@ export class InstanceProcess {
   async die(): Promise<void> {
     const lock = join(this.volume, '.lock');
     for (let pids = holdersOf(lock); pids.length > 0; pids = holdersOf(lock)) {
-      for (const pid of pids) process.kill(pid, 'SIGKILL');
+      for (const pid of pids) kill(pid);
       await new Promise((resume) => setTimeout(resume, 5));
     }
     await this.ended();
@@ -230,5 +230,14 @@ export class InstanceProcess {
   #own(path: string): void {
     const { uid, gid } = this.#identity;
     if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
+  }
+}
+
+/** PostgreSQL's commands for the archive come and go. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
