@@ -50,20 +50,23 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
  * A standby begins a backup at the last checkpoint of the primary's that it has seen, and that must
  * not be older than the backup to which only the changes are stored: a new one is made first.
  */
-function checkpointForBackup({ backup, primary }: ClusterState): string | null {
-  const begun = backup?.begun ?? null;
-  return begun === null || begun.order.parent === null || begun.server === primary
-    ? null
-    : begun.order.id;
+function checkpointForBackup({ state, servers }: View): string | null {
+  const begun = state.backup?.begun ?? null;
+  if (begun === null || begun.order.parent === null || begun.server === state.primary) return null;
+  const { report } = servers.find(({ name }) => name === begun.server) ?? { report: null };
+  const isUnderWay = report?.backup?.id === begun.order.id;
+  return isUnderWay || state.change !== null ? null : begun.order.id;
 }
 
-function backupOrder({ state, primary }: View, { name, report }: ServerView): BackupOrder | null {
-  const begun = state.backup?.begun ?? null;
+/** Once it is under way it stays; before, it waits for a PostgreSQL that it can be taken from. */
+function backupOrder(view: View, { name, report, ...server }: ServerView): BackupOrder | null {
+  const begun = view.state.backup?.begun ?? null;
   if (begun?.server !== name) return null;
   const { order } = begun;
-  const awaited = checkpointForBackup(state);
-  const isDone = awaited === null || primary?.report?.checkpointedFor === awaited;
-  return isDone || report?.backup?.id === order.id ? order : null;
+  if (report?.backup?.id === order.id) return order;
+  const awaited = checkpointForBackup(view);
+  const isDone = awaited === null || view.primary?.report?.checkpointedFor === awaited;
+  return isDone && (server.asPrimary ?? server.asStandby) !== null ? order : null;
 }
 
 /** The same by name; null for a server that the spec does not list. */
@@ -134,7 +137,7 @@ function primaryTask(view: View, { name, volume }: ServerView): Task {
   return {
     kind: 'primary',
     slots: slotsOfOthers(view, name),
-    checkpointFor: change?.phase === 'checkpointing' ? change.id : checkpointForBackup(state),
+    checkpointFor: change?.phase === 'checkpointing' ? change.id : checkpointForBackup(view),
     contract: assignedContract(view),
     sync: state.sync.wanted,
     restartFor: restartFor(state, name),

@@ -14,8 +14,9 @@ export function betterPlace(
   nodes: readonly NodeSeen[],
   primaryNodes: ReadonlySet<string>,
 ): string | null {
-  const here = nodes.find(({ hostname }) => hostname === own);
-  if (here === undefined || !primaryNodes.has(here.id)) return null;
+  const [here, twin] = nodes.filter(({ hostname }) => hostname === own);
+  // Which of two nodes of one name it is on cannot be told.
+  if (here === undefined || twin !== undefined || !primaryNodes.has(here.id)) return null;
   const free = nodes.filter(
     ({ id, isManager, state, availability }) =>
       isManager && state === 'ready' && availability === 'active' && !primaryNodes.has(id),

@@ -8,6 +8,7 @@ import { assignmentIn, positionsIn } from '../core/assignment';
 import { assignedContract } from '../core/contract';
 import { decide, type Decision } from '../core/decide';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
+import { LEADERSHIP_TIMING } from '../core/leadership';
 import { type Observation } from '../core/observation';
 import { type Assignment, type HeartbeatAnswer, type Report } from '../core/protocol';
 import { viewOf, type Situation, type View } from '../core/situation';
@@ -106,14 +107,19 @@ export class ClusterController implements ClusterLoop {
   /** First makes every write of the leader before this one fail, then begins to look. */
   async start(): Promise<void> {
     await this.#reload();
+    // Reading takes its time: meanwhile somebody else may have taken the cluster over.
+    this.#assertLeading();
     const { spec, state } = this.#records;
     if (spec === null) return;
     if (state !== null && state.leaderEpoch !== this.#leaderEpoch) {
       await this.#write(takenOver(state, this.#leaderEpoch));
     }
+    this.#assertLeading();
     this.#isTaken = true;
     const ttlMs = this.#records.state?.contract?.ttlMs ?? 0;
-    this.#leases.begin(this.#areLeasesOver ? 0 : ttlMs);
+    // No lease outlives the leadership of the one who granted it.
+    const longestMs = Math.min(ttlMs, LEADERSHIP_TIMING.leaseMs);
+    this.#leases.begin(this.#areLeasesOver ? 0 : longestMs);
     this.#term = this.#records.state?.term ?? null;
     this.#actor.start();
   }

@@ -51,7 +51,7 @@ export class Leadership {
   #reign: Reign | null = null;
   /** Until when leases of the last reign may run. */
   #leasesEndMs = 0;
-  #handTo: string | null = null;
+  #handTo: { readonly node: string; readonly isStillFit: () => boolean } | null = null;
   #deadline: NodeJS.Timeout | null = null;
   #trouble: string | null = null;
 
@@ -93,9 +93,9 @@ export class Leadership {
     await this.#releaseRecord(reign, null);
   }
 
-  /** At its next beat, lets the operator on another node lead. */
-  handOver(node: string): void {
-    this.#handTo = node;
+  /** At its next beat, lets the operator on another node lead, if `isStillFit` says so then. */
+  handOver(node: string, isStillFit: () => boolean): void {
+    this.#handTo = { node, isStillFit };
   }
 
   async #releaseRecord(reign: Reign | null, handedTo: string | null): Promise<void> {
@@ -128,7 +128,8 @@ export class Leadership {
 
   async #turn(): Promise<void> {
     try {
-      if (this.#handTo !== null) await this.#leaveTo(this.#handTo);
+      await this.#leaveIfAsked();
+      if (this.#stop.signal.aborted) return;
       // A leader knows its own record; one round trip less, and its renewal is earlier.
       if (this.#seen === null || this.#reign === null) await this.#look();
       await this.#move();
@@ -174,8 +175,15 @@ export class Leadership {
     }
   }
 
-  async #leaveTo(node: string): Promise<void> {
+  /** Not while the store is in trouble: the release could not be written, and nobody would lead. */
+  async #leaveIfAsked(): Promise<void> {
+    const asked = this.#handTo;
     this.#handTo = null;
+    if (asked === null || this.#trouble !== null || this.#seen === null) return;
+    if (asked.isStillFit()) await this.#leaveTo(asked.node);
+  }
+
+  async #leaveTo(node: string): Promise<void> {
     const reign = this.#reign;
     this.#lose(`The operator on ${node} is better placed.`);
     await this.#releaseRecord(reign, node);
@@ -203,6 +211,10 @@ export class Leadership {
   ): Promise<void> {
     const { store, self, onLead, log } = this.#ports;
     const startedMs = this.#nowMs();
+    // The answer may be lost, and the record then be found to be our own.
+    if (!areLeasesOver) {
+      this.#leasesEndMs = Math.max(this.#leasesEndMs, startedMs + this.#timing.leaseMs);
+    }
     const next = takenOver(record?.value ?? null, self);
     const written = await this.#bounded(
       record === null ? store.create(LEADER_RECORD, next) : store.update(record, next),

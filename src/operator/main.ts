@@ -104,7 +104,7 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
       return;
     }
     await operator.lead(epoch, areLeasesOver);
-    folder?.start();
+    if (leadership.isLeading()) folder?.start();
   };
   return { operator, leadership, keyring, swarm, folder, log };
 }

@@ -11,8 +11,9 @@ import { ClusterController, type ControllerPorts } from './cluster-controller';
 
 /** Records are listed at least this often, even when Docker has announced no change. */
 const LIST_EVERY_MS = 10_000;
-/** Who has led for so long may hand over; also the pause after one that nobody has taken. */
+/** Who has led for so long may hand over; twice as long each time, since it may be in vain. */
 const SETTLED_AFTER_MS = 30_000;
+const SETTLED_AFTER_MAX_MS = 60 * 60_000;
 
 export interface OperatorPorts extends Omit<
   ControllerPorts,
@@ -22,7 +23,7 @@ export interface OperatorPorts extends Omit<
     isLeading(): boolean;
     leftMs(): number;
     leaderAddress(): string | null;
-    handOver(node: string): void;
+    handOver(node: string, isStillFit: () => boolean): void;
   };
   /** Host name of the node that it runs on. */
   readonly node: string;
@@ -44,6 +45,7 @@ export class Operator {
   #epoch: number | null = null;
   #areLeasesOver = false;
   #leadingSinceMs = 0;
+  #settledAfterMs = SETTLED_AFTER_MS;
   #listTimer: NodeJS.Timeout | null = null;
 
   constructor(ports: OperatorPorts) {
@@ -152,13 +154,17 @@ export class Operator {
   /** Once the clusters are quiet: each change of leader is a moment in which nobody decides. */
   #considerPlace(): void {
     const { clock, node, leadership } = this.#ports;
-    if (clock.monotonicMs() - this.#leadingSinceMs < SETTLED_AFTER_MS) return;
+    if (clock.monotonicMs() - this.#leadingSinceMs < this.#settledAfterMs) return;
     const controllers = [...this.#controllers.values()];
+    const isQuiet = (): boolean => controllers.every(({ isSteady }) => isSteady);
+    if (!isQuiet()) return;
     const nodes = controllers[0]?.observation().swarm?.nodes ?? [];
-    if (!controllers.every(({ isSteady }) => isSteady)) return;
     const primaryNodes = new Set(controllers.flatMap(({ primaryNode }) => primaryNode ?? []));
     const better = betterPlace(node, nodes, primaryNodes);
-    if (better !== null) leadership.handOver(better);
+    if (better === null) return;
+    // There may be nobody there: then it comes back, and is to try ever less often.
+    this.#settledAfterMs = Math.min(2 * this.#settledAfterMs, SETTLED_AFTER_MAX_MS);
+    leadership.handOver(better, isQuiet);
   }
 
   async #take(cluster: string): Promise<void> {

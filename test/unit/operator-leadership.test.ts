@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { createLogger } from 'winston';
+import { OperatingError } from '../../src/core/errors';
 import { LEADER_RECORD } from '../../src/core/names';
+import { type Store } from '../../src/core/ports';
 import { type LeaderRecord } from '../../src/core/leadership';
 import { Leadership } from '../../src/operator/leadership';
 import { MemoryStore, through, type Connection } from '../support/memory-store';
@@ -11,6 +13,8 @@ interface Operator {
   readonly leadership: Leadership;
   readonly connection: Connection;
   readonly told: string[];
+  /** What it was told of its predecessor's leases, each time that it was to lead. */
+  readonly areLeasesOver: boolean[];
 }
 
 describe('an operator’s leadership', () => {
@@ -31,19 +35,23 @@ describe('an operator’s leadership', () => {
     time.restore();
   });
 
-  function start(name: string): Operator {
+  function start(name: string, own?: Store): Operator {
     const connection: Connection = { state: 'open' };
     const told: string[] = [];
+    const areLeasesOver: boolean[] = [];
     const leadership = new Leadership({
-      store: through(store, connection),
+      store: own ?? through(store, connection),
       clock: { monotonicMs: () => performance.now(), now: () => new Date(0) },
       log: createLogger({ silent: true }),
       self: { holder: name, address: `${name}:7700`, node: `node-${name}` },
-      onLead: (epoch) => told.push(`leads ${epoch}`),
+      onLead: (epoch, areOver) => {
+        told.push(`leads ${epoch}`);
+        areLeasesOver.push(areOver);
+      },
       onLose: () => told.push('loses'),
     });
     leadership.start();
-    const operator = { leadership, connection, told };
+    const operator = { leadership, connection, told, areLeasesOver };
     operators.push(operator);
     return operator;
   }
@@ -74,17 +82,46 @@ describe('an operator’s leadership', () => {
     await time.tickAsync(100);
     const c = start('c');
     await time.tickAsync(3_000);
-    a.leadership.handOver('node-c');
+    a.leadership.handOver('node-c', () => true);
     await time.tickAsync(2_600);
     expect(a.told).to.deep.equal(['leads 1', 'loses']);
     expect([b.told, c.told]).to.deep.equal([[], ['leads 2']]);
     expect(a.leadership.leaderAddress()).to.equal('c:7700');
   });
 
+  it('is kept when it is not quiet any more by the time it would be handed over', async () => {
+    const a = start('a');
+    await time.tickAsync(3_000);
+    a.leadership.handOver('node-c', () => false);
+    await time.tickAsync(5_000);
+    expect(a.told).to.deep.equal(['leads 1']);
+  });
+
+  it('counts leases as running after a take-over whose answer was lost', async () => {
+    const a = start('a');
+    await time.tickAsync(3_000);
+    // The first write of the successor is done, and it hears nothing of it.
+    let isLost = false;
+    const lossy: Store = {
+      ...through(store, { state: 'open' }),
+      update: async (record, value) => {
+        const written = await store.update(record, value);
+        if (isLost) return written;
+        isLost = true;
+        throw new OperatingError('transient', 'AnswerLost', 'the answer was lost');
+      },
+    };
+    const b = start('b', lossy);
+    await a.leadership.release();
+    await time.tickAsync(3_000);
+    expect(b.told).to.deep.equal(['leads 3']);
+    expect(b.areLeasesOver).to.deep.equal([false]);
+  });
+
   it('is not lost when there is nobody to hand it to', async () => {
     const a = start('a');
     await time.tickAsync(3_000);
-    a.leadership.handOver('node-c');
+    a.leadership.handOver('node-c', () => true);
     await time.tickAsync(5_000);
     expect(a.told).to.deep.equal(['leads 1', 'loses', 'leads 2']);
   });

@@ -36,6 +36,12 @@ const rows: readonly {
     primaries: ['id-n1', 'id-n2'],
     better: null,
   },
+  {
+    name: 'two nodes have its own name',
+    nodes: without('n2', { hostname: 'n1' }),
+    primaries: ['id-n1'],
+    better: null,
+  },
   { name: 'its own node is not known', own: 'n9', primaries: ['id-n1'], better: null },
 ];
 

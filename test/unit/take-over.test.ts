@@ -71,6 +71,13 @@ describe('taking a cluster over', () => {
     expect((await state()).leaderEpoch).to.equal(7);
   });
 
+  it('writes nothing when another one has taken over while it was reading', async () => {
+    await lead(3);
+    const problem = await lead(2).catch((error: unknown) => (error as Error).message);
+    expect(problem).to.match(/does not lead any more/);
+    expect((await state()).leaderEpoch).to.equal(3);
+  });
+
   it('ends the writing of the leader before, even when it has read the record again', async () => {
     const old = await lead(2);
     await lead(3);

@@ -83,10 +83,10 @@ function orderFor(view: View, { request }: BackupTask, server: ServerView): Back
   const { method, format, bytesPerSecondMax, by } = request;
   const everywhere = view.servers.flatMap(({ report }) => report?.backups ?? []);
   return {
-    id: nextBackupId(
-      new Date(Date.parse(view.situation.now)),
-      everywhere.map(({ id }) => id),
-    ),
+    id: nextBackupId(new Date(Date.parse(view.situation.now)), [
+      ...everywhere.map(({ id }) => id),
+      view.state.lastBackup?.id ?? '',
+    ]),
     method,
     format,
     bytesPerSecondMax,

@@ -42,7 +42,10 @@ const COPY_EVERY_MS = 15_000;
 export class Backups implements BackupPort {
   readonly #options: BackupsOptions;
   #systemIdentifier: string | null = null;
-  #catalogue: BackupCatalogue | null = null;
+  #opening: {
+    readonly systemIdentifier: string;
+    readonly catalogue: Promise<BackupCatalogue>;
+  } | null = null;
   #underWay: UnderWay | null = null;
   #work: BackupWork | null = null;
   #shown: readonly BackupSummary[] = [];
@@ -106,6 +109,7 @@ export class Backups implements BackupPort {
   obey(order: BackupOrder | null): void {
     if (order?.id === this.#underWay?.id) return;
     this.#underWay?.abort.abort();
+    if (this.#underWay !== null) this.#work = null;
     this.#underWay = null;
     if (order === null || this.#work?.id === order.id) return;
     this.#underWay = { id: order.id, abort: new AbortController() };
@@ -216,9 +220,12 @@ export class Backups implements BackupPort {
         'there is no database on this server yet',
       );
     }
-    if (this.#catalogue?.systemIdentifier !== systemIdentifier) {
-      this.#catalogue = await BackupCatalogue.open({ volume, systemIdentifier });
+    if (this.#opening?.systemIdentifier !== systemIdentifier) {
+      // One at a time: opening throws away what was cut short, and must not meet what goes on.
+      const catalogue = BackupCatalogue.open({ volume, systemIdentifier });
+      this.#opening = { systemIdentifier, catalogue };
+      catalogue.catch(() => (this.#opening = null));
     }
-    return this.#catalogue;
+    return await this.#opening.catalogue;
   }
 }
