@@ -263,7 +263,7 @@ async function openArchive({ environment, archive, backups, postgres }: Performe
     const fields = await readControlFields(directory, environment.binDirectory);
     const { systemIdentifier } = fields;
     archive.use({ systemIdentifier, segmentBytes: Number(fields.segmentBytes) });
-    await backups.use(systemIdentifier);
+    backups.use(systemIdentifier);
   }
   await archive.prepare();
 }

@@ -273,6 +273,7 @@ describe('the archive and PostgreSQL', function () {
     const store = new ArchiveStore({
       ...{ volume: join(root, 'archive'), systemIdentifier: 'test' },
       ...{ segmentBytes: SEGMENT_BYTES, compression: 'none' },
+      mayDiffer: () => false,
       onCorrupt: (_, because) => {
         throw new Error(because);
       },

@@ -50,6 +50,7 @@ describe('an archive volume in trouble', function () {
   const newStore = (compression: 'none' | 'zstd' = 'none'): ArchiveStore =>
     new ArchiveStore({
       ...{ volume, systemIdentifier: '7', segmentBytes: SEGMENT_BYTES, compression },
+      mayDiffer: () => false,
       onCorrupt: (_, because) => {
         throw new Error(`nothing is corrupt here: ${because}`);
       },

@@ -41,6 +41,7 @@ describe('the archive store', function () {
   const newStore = (compression: Compression = 'none'): ArchiveStore =>
     new ArchiveStore({
       ...{ volume, systemIdentifier: SYSTEM, segmentBytes: SEGMENT_BYTES, compression },
+      mayDiffer: (file) => file.kind === 'partial',
       onCorrupt: (stored, because) => corrupt.push(`${renderStoredFile(stored)}: ${because}`),
     });
 
@@ -119,6 +120,23 @@ describe('the archive store', function () {
     }
     expect(steps.names).to.not.include('rename');
     expect(await storedNames()).to.deep.equal([`${NAME}-${hashOf(bytes)}.gz`]);
+  });
+
+  it('stores other bytes once a person has moved the wrong file away, as the words advise', async () => {
+    const store = newStore();
+    await store.put(file(NAME), await handOver('one', segment()));
+    const other = await handOver('other', segment());
+    expect((await failureOf(store.put(file(NAME), other))).code).to.equal('ArchiveConflict');
+    await rm(store.locate(file(NAME))!.path);
+    expect(await store.put(file(NAME), other)).to.equal('stored');
+  });
+
+  it('keeps both where one server may rightly have two', async () => {
+    const store = newStore();
+    const partial = file(`${NAME}.partial`);
+    expect(await store.put(partial, await handOver('one', segment()))).to.equal('stored');
+    expect(await store.put(partial, await handOver('other', segment()))).to.equal('stored');
+    expect(await storedNames()).to.have.length(2);
   });
 
   it('refuses other bytes under the same name, and says what to do', async () => {

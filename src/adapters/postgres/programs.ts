@@ -39,7 +39,12 @@ export async function runProgram(
   });
   // The whole group: pg_basebackup streams WAL, and initdb runs postgres, in processes of their own.
   const end = (): void => {
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch (error) {
+      // It has just ended by itself.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   };
   options.signal?.addEventListener('abort', end, { once: true });
   const output: Buffer[] = [];

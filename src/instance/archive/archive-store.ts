@@ -40,6 +40,11 @@ export interface ArchiveStoreOptions {
   readonly segmentBytes: number;
   /** Of what is stored from now on; must be one of `availableCompressions()`. */
   readonly compression: Compression;
+  /**
+   * Whether one server may rightly have several files of that name: the last segment of a timeline
+   * that was left ends differently on every server, and a rewind brings another server's.
+   */
+  readonly mayDiffer: (file: WalFile) => boolean;
   /** A file was found to be corrupt, and put aside. */
   readonly onCorrupt: (stored: StoredFile, because: string) => void;
 }
@@ -230,7 +235,11 @@ export class ArchiveStore {
     if (known.length === 0) return false;
     const hash = nameHash((await digestOf(source)).sha256);
     const same = known.find((stored) => stored.hash === hash);
-    if (same === undefined) throw conflict(known, { path, hash, archive: this.directory });
+    if (same === undefined) {
+      const others = await this.#stillThere(known);
+      if (others.length === 0 || this.#options.mayDiffer(file)) return false;
+      throw conflict(others, { path, hash, archive: this.directory });
+    }
     if (!(await isThere(this.#pathOf(same)))) {
       this.#catalogue.remove(same);
       return false;
@@ -238,6 +247,16 @@ export class ArchiveStore {
     // Whoever stored it may have been killed before the name was durable.
     await syncDirectory(dirname(this.#pathOf(same)));
     return true;
+  }
+
+  /** A person may have moved one away, as the words of a conflict advise. */
+  async #stillThere(known: readonly StoredFile[]): Promise<readonly StoredFile[]> {
+    const found: StoredFile[] = [];
+    for (const stored of known) {
+      if (await isThere(this.#pathOf(stored))) found.push(stored);
+      else this.#catalogue.remove(stored);
+    }
+    return found;
   }
 
   async #expand(stored: StoredFile, destination: string): Promise<boolean> {

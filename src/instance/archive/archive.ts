@@ -6,6 +6,7 @@ import { createReadStream, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { type Server } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type ArchivedFile } from '../../adapters/control/peer-server';
 import { type PeerClient } from '../../adapters/control/peer-client';
 import { type Log } from '../../adapters/log';
@@ -54,6 +55,11 @@ interface Parts {
 const UPKEEP_EVERY_MS = 10_000;
 /** One file of a peer: a segment over a slow line. */
 const FETCH_MAX_MS = 60_000;
+/** PostgreSQL's start does not wait longer for its archive. */
+const PREPARE_MAX_MS = 1500;
+const REPAIR_MAX_MS = 8000;
+/** Left to what this server archives itself. */
+const REPAIR_FREE_BYTES_MIN = 256 * 1024 ** 2;
 
 export class Archive {
   readonly #options: ArchiveOptions;
@@ -118,14 +124,24 @@ export class Archive {
     this.#histories = {};
     this.#historiesOf = null;
     this.#known = null;
-    void this.#keepUp();
   }
 
-  /** To be called before PostgreSQL is started. */
+  /**
+   * To be called before PostgreSQL is started: it will ask for histories, and what belongs follows from
+   * them. A volume that is slow or cannot be read is no obstacle.
+   */
   async prepare(): Promise<void> {
-    await this.#parts?.restorer.open().catch((error: unknown) => {
-      this.#options.log.warn('WAL cannot be brought ahead', { error: messageOf(error) });
+    const parts = this.#parts;
+    if (parts === null) return;
+    const prepared = (async (): Promise<void> => {
+      await parts.restorer.open();
+      await parts.store.open();
+      await this.#readHistories(parts);
+    })().catch((error: unknown) => {
+      this.#options.log.warn('The archive is not ready yet', { error: messageOf(error) });
     });
+    await Promise.race([prepared, pause(PREPARE_MAX_MS, undefined, { ref: false })]);
+    void this.#keepUp();
   }
 
   /**
@@ -137,19 +153,31 @@ export class Archive {
     this.#isStopping = isStopping;
     this.#parts?.archiver.stopping(isStopping);
     const mark = leaveMark(this.#options.socket);
-    if (isStopping) writeFileSync(mark, '');
-    else rmSync(mark, { force: true });
+    this.#mark(mark, isStopping);
   }
 
   /** A promotion asks for files that nobody has: nobody is asked while it is under way. */
   async whilePromoting(promote: () => Promise<void>): Promise<void> {
     const mark = promoteMark(this.#options.socket);
-    writeFileSync(mark, '');
+    this.#mark(mark, true);
     this.#parts?.restorer.breakOff();
     try {
       await promote();
     } finally {
-      rmSync(mark, { force: true });
+      this.#mark(mark, false);
+    }
+  }
+
+  /** A mark only saves time: what keeps it from being set must not keep anything else from being done. */
+  #mark(path: string, isSet: boolean): void {
+    try {
+      if (isSet) writeFileSync(path, '');
+      else rmSync(path, { force: true });
+    } catch (error) {
+      this.#options.log.warn('A mark for PostgreSQL cannot be set', {
+        path,
+        error: messageOf(error),
+      });
     }
   }
 
@@ -192,6 +220,7 @@ export class Archive {
       ...database,
       volume,
       compression: this.#compression,
+      mayDiffer: (file) => file.kind === 'partial' || !this.#belongs(file, segmentBytes),
       onCorrupt: (stored, because) => {
         const file = renderStoredFile(stored);
         log.error('An archived file is corrupt and was put aside', { file, because });
@@ -217,7 +246,7 @@ export class Archive {
     const { archiver, restorer } = this.#parts;
     if (question.verb !== 'archive') return await restorer.restore(question, gone);
     const answer = await archiver.archive(question.file, question.path);
-    if (answer.kind === 'done') await this.#learn(question.file, question.path);
+    if (answer.kind === 'done') await this.#learnIfPossible(question.file, question.path);
     return answer;
   }
 
@@ -254,14 +283,16 @@ export class Archive {
 
   /** Brings what peers have and this archive lacks. */
   async #repair(parts: Parts): Promise<void> {
-    const lacked = new Set<string>();
-    for (const file of this.#lackingFiles(parts)) {
-      const name = renderWalFile(file);
-      lacked.add(name);
-      // What is just being archived here needs no repair.
-      if (this.#lacked.has(name)) await this.#repairFile(parts, file);
+    const lacking = this.#lackingFiles(parts);
+    const untilMs = performance.now() + REPAIR_MAX_MS;
+    for (const file of lacking) {
+      // Segments that are just being archived here need no repair.
+      const isDue = file.kind === 'history' || this.#lacked.has(renderWalFile(file));
+      // What is known of the peers must not grow old, and the own WAL goes first.
+      if (performance.now() > untilMs || (this.#freeBytes ?? 0) < REPAIR_FREE_BYTES_MIN) break;
+      if (isDue) await this.#repairFile(parts, file);
     }
-    this.#lacked = lacked;
+    this.#lacked = new Set(lacking.map(renderWalFile));
   }
 
   /**
@@ -319,8 +350,8 @@ export class Archive {
   }
 
   async #readHistories({ store }: Parts): Promise<void> {
-    if (this.#historiesOf === store.revision) return;
-    this.#historiesOf = store.revision;
+    const { revision } = store;
+    if (this.#historiesOf === revision) return;
     for (const { file } of store.files()) {
       if (file.kind !== 'history' || file.timeline in this.#histories) continue;
       const path = join(this.#options.spoolDirectory, `${renderWalFile(file)}.read`);
@@ -330,6 +361,15 @@ export class Archive {
         await rm(path, { force: true });
       }
     }
+    this.#historiesOf = revision;
+  }
+
+  /** It is archived, whatever comes of this; the next look finds it. */
+  async #learnIfPossible(file: WalFile, path: string): Promise<void> {
+    await this.#learn(file, path).catch((error: unknown) => {
+      const fields = { file: renderWalFile(file), error: messageOf(error) };
+      this.#options.log.warn('A history cannot be read yet', fields);
+    });
   }
 
   async #learn(file: WalFile, path: string): Promise<void> {

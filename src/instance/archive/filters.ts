@@ -110,6 +110,9 @@ async function findAvailable(): Promise<readonly Compression[]> {
 async function isAvailable(filter: Filter | null): Promise<boolean> {
   if (filter === null) return true;
   const child = spawn(filter[0], ['--version'], { stdio: 'ignore' });
-  const [code] = (await Promise.race([once(child, 'close'), once(child, 'error')])) as [unknown];
-  return code === 0;
+  // `once` rejects on an error, as when there is no such program.
+  return await once(child, 'close').then(
+    ([code]) => code === 0,
+    () => false,
+  );
 }

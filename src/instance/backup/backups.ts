@@ -48,12 +48,13 @@ export class Backups implements BackupPort {
   } | null = null;
   #underWay: UnderWay | null = null;
   #work: BackupWork | null = null;
-  #shown: readonly BackupSummary[] = [];
+  /** Oldest first. */
+  #listed: readonly BackupSummary[] = [];
   #others: readonly string[] = [];
   #timer: NodeJS.Timeout | null = null;
   #isCopying = false;
-  /** Said once: it is tried again several times a minute. */
-  #copyTrouble: string | null = null;
+  /** By backup: what was said last. */
+  readonly #troubles = new Map<string, string>();
   readonly #closed = new AbortController();
 
   constructor(options: BackupsOptions) {
@@ -68,6 +69,8 @@ export class Backups implements BackupPort {
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#closed.abort();
+    // Whatever it has started would keep the container, and the volume's lock.
+    this.#underWay?.abort.abort();
   }
 
   know(others: readonly string[]): void {
@@ -78,7 +81,7 @@ export class Backups implements BackupPort {
 
   ids(systemIdentifier: string): readonly string[] {
     if (systemIdentifier !== this.#systemIdentifier) return [];
-    return this.#shown
+    return this.#listed
       .filter(({ verification }) => verification?.problem == null)
       .map(({ id }) => id);
   }
@@ -94,16 +97,17 @@ export class Backups implements BackupPort {
   // ── for the operator ─────────────────────────────────────────────────────────────────────
 
   /** The database of which backups are kept; what a crash has cut short is thrown away. */
-  async use(systemIdentifier: string): Promise<void> {
+  use(systemIdentifier: string): void {
     if (this.#systemIdentifier === systemIdentifier) return;
     this.#systemIdentifier = systemIdentifier;
-    await this.#look().catch((error: unknown) => {
+    // Not waited for: a slow archive volume keeps no PostgreSQL from starting.
+    this.#look().catch((error: unknown) => {
       this.#options.log.warn('The backups cannot be read', { error: messageOf(error) });
     });
   }
 
   report(): ReturnType<BackupPort['report']> {
-    return { backup: this.#work, backups: this.#shown };
+    return { backup: this.#work, backups: this.#listed.slice(-SHOWN_MAX) };
   }
 
   obey(order: BackupOrder | null): void {
@@ -169,28 +173,35 @@ export class Backups implements BackupPort {
     const systemIdentifier = this.#systemIdentifier;
     if (systemIdentifier === null || this.#underWay !== null || this.#isCopying) return;
     this.#isCopying = true;
-    const { peers, log } = this.#options;
     try {
-      const catalogue = await this.#opened();
-      const copies = this.#copiesOf(catalogue);
-      const { signal } = this.#closed;
+      await this.#look();
       for (const peer of this.#others) {
-        for (const id of await peers.backupsOf(peer, systemIdentifier)) {
-          if ((await catalogue.find(id)) !== null) continue;
-          await copies.pull({ peer, id, signal });
-          await this.#look();
-          this.#copyTrouble = null;
-          log.info('A backup of a peer has been copied', { id, peer });
+        for (const id of await this.#options.peers.backupsOf(peer, systemIdentifier)) {
+          // One that cannot be copied is no obstacle to the others.
+          await this.#copy(peer, id).catch((error: unknown) => this.#noteTrouble(id, error));
         }
       }
     } catch (error) {
-      const words = messageOf(error);
-      const isNews = words !== this.#copyTrouble && !this.#closed.signal.aborted;
-      if (isNews) log.warn('A backup of a peer could not be copied', { error: words });
-      this.#copyTrouble = words;
+      this.#noteTrouble('', error);
     } finally {
       this.#isCopying = false;
     }
+  }
+
+  async #copy(peer: string, id: string): Promise<void> {
+    const catalogue = await this.#opened();
+    if ((await catalogue.find(id)) !== null) return;
+    await this.#copiesOf(catalogue).pull({ peer, id, signal: this.#closed.signal });
+    await this.#look();
+    this.#options.log.info('A backup of a peer has been copied', { id, peer });
+  }
+
+  /** Said once: it is tried again several times a minute. */
+  #noteTrouble(id: string, error: unknown): void {
+    const words = messageOf(error);
+    if (this.#closed.signal.aborted || this.#troubles.get(id) === words) return;
+    this.#troubles.set(id, words);
+    this.#options.log.warn('A backup of a peer could not be copied', { id, error: words });
   }
 
   #copiesOf(catalogue: BackupCatalogue): BackupCopies {
@@ -204,10 +215,7 @@ export class Backups implements BackupPort {
 
   async #look(): Promise<void> {
     const { backups } = await (await this.#opened()).list();
-    this.#shown = backups
-      .toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
-      .slice(-SHOWN_MAX)
-      .map(summaryOf);
+    this.#listed = backups.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1)).map(summaryOf);
   }
 
   async #opened(): Promise<BackupCatalogue> {

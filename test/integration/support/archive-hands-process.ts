@@ -15,6 +15,7 @@ let delayMs = 0;
 const store = new ArchiveStore({
   ...{ volume: options.volume, systemIdentifier: 'test', segmentBytes },
   compression: options.compression as Compression,
+  mayDiffer: () => false,
   onCorrupt: (_, because) => process.send?.({ corrupt: because }),
 });
 const archiver = new Archiver({
