@@ -38,6 +38,8 @@ export interface Leaders {
 export const backTargetMs = 15_000;
 /** A node that is switched on boots its Docker first, and Swarm has to take it in again. */
 const afterBootMs = 45_000;
+/** Raft elects anew when a node comes back that has called for elections while it was cut off. */
+const afterCutMs = backTargetMs + 20_000;
 const leaseGapMs = 6000;
 /** Raft's election was measured at 14 to 20 s; three seconds more. */
 const electionGapMs = 23_000;
@@ -138,6 +140,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutNode,
     until: 'moved',
     primary: 'moves',
+    backTargetMs: afterCutMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -147,6 +150,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutFromNodes,
     until: 'moved',
     primary: 'moves',
+    backTargetMs: afterCutMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -180,6 +184,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutOutgoing,
     until: 'moved',
     primary: 'moves',
+    backTargetMs: afterCutMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -189,6 +194,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutIncoming,
     until: 'moved',
     primary: 'moves',
+    backTargetMs: afterCutMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
