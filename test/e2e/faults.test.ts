@@ -165,6 +165,11 @@ describe('faults around a cluster', function () {
         '--opt',
         'o=size=24m,uid=999,gid=999,mode=0700',
       ];
+      // One that is still there would be taken as it is, with all the room of its disk.
+      await eventually(async () => {
+        const removed = await deployment.lab.exec('n2', ['docker', 'volume', 'rm', '-f', VOLUME]);
+        expect(removed.code, removed.stderr).to.equal(0);
+      });
       await deployment.lab.exec('n2', ['docker', 'volume', 'create', ...tmpfs, VOLUME]);
       await apply();
       await complains(/DataVolumeFull: pg2: .*make room/s);

@@ -137,9 +137,11 @@ describe('maintenance of three servers', function () {
 
   it('lets a server go: out of the peers and the guarantee first, then its service and slot', async () => {
     await apply({ servers: ['pg1', 'pg2'] });
-    expect(
-      await deployment.docker(['service', 'ls', '-q', '--filter', `name=pgswarm-${CLUSTER}-pg3`]),
-    ).to.equal('');
+    // Ready is the rest of them before its service is gone.
+    const filter = ['--filter', `name=pgswarm-${CLUSTER}-pg3`];
+    await eventually(async () => {
+      expect(await deployment.docker(['service', 'ls', '-q', ...filter])).to.equal('');
+    });
     const { stdout } = await deployment.lab.exec('n3', ['docker', 'volume', 'ls', '-q']);
     expect(stdout).to.include(`pgswarm.${CLUSTER}.pg3.data`);
     await eventually(async () => {
