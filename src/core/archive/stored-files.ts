@@ -3,9 +3,10 @@
  * the SHA-256 of what PostgreSQL handed over, before compression. So a name says what the file must
  * contain, and the same bytes get the same name on every server.
  */
+import { type Compression } from '../spec';
 import { parseWalFile, renderWalFile, type WalFile } from './wal-files';
 
-export type Compression = 'none' | 'gzip' | 'lz4' | 'zstd';
+export type { Compression };
 
 /** A file of the archive. */
 export interface StoredFile {
