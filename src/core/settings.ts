@@ -27,6 +27,7 @@ export const ENTRY_FILE = 'postgresql.conf';
 export const SETTINGS_FILE = 'pgswarm.conf';
 export const UPSTREAM_FILE = 'pgswarm-upstream.conf';
 export const SYNC_FILE = 'pgswarm-sync.conf';
+export const SUMMARIES_FILE = 'pgswarm-summaries.conf';
 export const HBA_FILE = 'pg_hba.conf';
 
 const MEGABYTE = 1024 * 1024;
@@ -40,8 +41,6 @@ type Parameters = Readonly<Record<string, string>>;
 export function defaultParameters(machine: Machine): Parameters {
   const slotWalMegabytes = Math.floor((machine.volumeBytes * SLOT_WAL_SHARE) / MEGABYTE);
   return {
-    // What an incremental backup is made from (manual: "Incremental Backup"); 17 has it first.
-    ...(machine.majorVersion >= 17 ? { summarize_wal: 'on' } : {}),
     jit: 'off',
     // The log is read by programs too.
     lc_messages: 'C',
@@ -146,6 +145,7 @@ export function renderEntry(): string {
     `include '${SETTINGS_FILE}'`,
     `include_if_exists '${UPSTREAM_FILE}'`,
     `include_if_exists '${SYNC_FILE}'`,
+    `include_if_exists '${SUMMARIES_FILE}'`,
   ]);
 }
 
@@ -186,6 +186,10 @@ export function renderUpstream(upstream: Upstream, machine: Machine): string {
 export function renderSync(sync: SyncSet | null): string {
   return lines([GENERATED, ...assignments({ synchronous_standby_names: renderSyncNames(sync) })]);
 }
+
+/** `pgswarm-summaries.conf`: WAL is not summarized while that would be in the way. */
+export const renderSummaries = (isLeftOut: boolean): string =>
+  lines([GENERATED, ...assignments(isLeftOut ? { summarize_wal: 'off' } : {})]);
 
 /** libpq's connection string to an upstream; dead peers are noticed within about 5 s. */
 export function renderConnection(

@@ -8,9 +8,11 @@ import {
   HBA_FILE,
   renderEntry,
   renderHba,
+  renderSummaries,
   renderSync,
   renderUpstream,
   SETTINGS_FILE,
+  SUMMARIES_FILE,
   SYNC_FILE,
   UPSTREAM_FILE,
   type Machine,
@@ -25,6 +27,7 @@ const AUTO_FILE = 'postgresql.auto.conf';
 export const OWN_FILES: readonly string[] = [
   ENTRY_FILE,
   SETTINGS_FILE,
+  SUMMARIES_FILE,
   SYNC_FILE,
   HBA_FILE,
   AUTO_FILE,
@@ -41,6 +44,8 @@ export async function writeSettings(
   await writeDurably(path, text);
   await writeDurably(join(directory, ENTRY_FILE), renderEntry());
   await writeDurably(join(directory, AUTO_FILE), '');
+  const summaries = join(directory, SUMMARIES_FILE);
+  if (!(await exists(summaries))) await writeDurably(summaries, renderSummaries(false));
 }
 
 /**

@@ -24,6 +24,7 @@ import { type LocalState, type Remembered } from './local-state';
 import { perform, prepareMachine } from './perform';
 import { type InstanceParts } from './ports';
 import { newestDivergence } from './rejoin/kept-wal';
+import { Summaries } from './summaries';
 import { dataDirectory, NO_MARKS, openVolume, spoolFolder, readMarks, readVolume } from './volume';
 
 /** Runs until SIGTERM or SIGINT, and then until PostgreSQL has stopped; the process's exit code. */
@@ -144,6 +145,8 @@ function assemble(
       onChange();
     },
   });
+  const { majorVersion } = machine;
+  const summaries = new Summaries({ directory, majorVersion, postgres, log });
   return {
     postgres,
     archive,
@@ -151,7 +154,7 @@ function assemble(
     guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
       await perform(
-        { environment, secrets, machine, postgres, archive, backups, state },
+        { environment, secrets, machine, postgres, archive, backups, summaries, state },
         action,
         signal,
       ),

@@ -41,6 +41,7 @@ import { beforeStart, isOfNote, rejoinOf } from './rejoin/ladder';
 import { reclone, type Commit, type Copying } from './rejoin/reclone';
 import { rewind } from './rejoin/rewind';
 import { settle } from './rejoin/settle';
+import { type Summaries } from './summaries';
 import {
   beginFilling,
   commitFilling,
@@ -57,6 +58,7 @@ export interface Performer {
   readonly postgres: LocalPostgres;
   readonly archive: Archive;
   readonly backups: Backups;
+  readonly summaries: Summaries;
   readonly state: LocalState;
 }
 
@@ -89,8 +91,10 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   settle,
   'start-primary': async (performer, _, signal) => await start(performer, signal),
   'start-standby': startStandby,
-  promote: async ({ postgres, archive }) =>
-    await archive.whilePromoting(async () => await postgres.promote()),
+  promote: async ({ postgres, archive, summaries }) =>
+    await archive.whilePromoting(
+      async () => await summaries.whilePromoting(async () => await postgres.promote()),
+    ),
   stop: async ({ postgres }) => await postgres.stop(STOP_LIMITS),
   follow: async (performer, { upstream }) => {
     await configureUpstream(performer, upstream);

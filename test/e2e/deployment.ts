@@ -1,5 +1,5 @@
 /** The lab `test` with the operator installed as a user installs it, shared by all suites. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LeaderRecord } from '../../src/core/leadership';
@@ -190,6 +190,18 @@ export class Deployment {
       this.lab.nodes().map((node) => this.lab.exec(node, ['sh', '-c', script])),
     );
     return texts.map(({ stdout }) => stdout).join('');
+  }
+
+  /** Writes the logs of a cluster's servers and of the operators where a failure can be read. */
+  async keepLogs(cluster: string, name: string): Promise<void> {
+    const folder = join(ROOT, '.build/e2e', name);
+    mkdirSync(folder, { recursive: true });
+    const services = await this.docker(['service', 'ls', '--format', '{{.Name}}']);
+    const ours = (each: string): boolean =>
+      each === 'pgswarm_operator' || each.startsWith(`pgswarm-${cluster}-`);
+    for (const service of services.split('\n').filter(ours)) {
+      writeFileSync(join(folder, `${service}.log`), await this.logs(service));
+    }
   }
 
   /** psql as `postgres` inside a server's container. */

@@ -58,7 +58,6 @@ max_replication_slots = '16'
 max_slot_wal_keep_size = '25600MB'
 max_wal_senders = '16'
 recovery_init_sync_method = 'syncfs'
-summarize_wal = 'on'
 wal_keep_size = '128MB'
 
 # spec.postgres.parameters

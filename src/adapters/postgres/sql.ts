@@ -61,6 +61,18 @@ export const PROMOTE = 'select pg_promote(false)';
 export const CHECKPOINT = 'checkpoint';
 export const SETTING = 'select current_setting($1) as value';
 
+/** How far the WAL summarizer is; from PostgreSQL 17 on. */
+export const SUMMARIZER = `
+select
+  current_setting('summarize_wal') = 'on' as "isOn",
+  summarizer_pid as pid,
+  pending_lsn::text as "readLsn",
+  case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+       else pg_current_wal_flush_lsn() end::text as "walLsn",
+  (select count(distinct substr(name, 1, 8)) from pg_ls_waldir()
+    where name ~ '^[0-9A-F]{24}$')::int as timelines
+from pg_get_wal_summarizer_state()`;
+
 /** The files as they are now, not as they were read; the view reads them again. */
 export const HBA_ERRORS = `
 select 'line ' || line_number as line, error from pg_hba_file_rules

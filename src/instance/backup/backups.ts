@@ -13,7 +13,7 @@ import { type Machine } from '../../core/settings';
 import { type BackupPort } from '../ports';
 import { BackupCatalogue } from './catalogue';
 import { BackupCopies, type OpenedFile } from './copies';
-import { takeBackup } from './take';
+import { takeBackup, type TakeOptions } from './take';
 import { verifyBackup } from './verify';
 
 /** How the backups of the other servers are asked for. */
@@ -159,13 +159,27 @@ export class Backups implements BackupPort {
       };
       const onProgress = ({ percent }: { readonly percent: number }): void =>
         say(`${percent} % are written`);
-      await takeBackup({ order, source, catalogue, signal, onProgress });
+      await this.#takeWhatIsPossible({ order, source, catalogue, signal, onProgress });
     } finally {
       connection.close();
     }
     say('it is compared with its manifest');
     const { problem } = await verifyBackup(order.id, { catalogue, binDirectory, signal });
     if (problem !== null) throw new OperatingError('refused', 'BackupDamaged', problem);
+  }
+
+  /** Where the changes since its parent are not known, a full backup is better than none. */
+  async #takeWhatIsPossible(options: TakeOptions): Promise<void> {
+    const { order } = options;
+    try {
+      await takeBackup(options);
+    } catch (error) {
+      if (order.parent === null || !hasNoSummaries(error)) throw error;
+      const { id, because } = order;
+      this.#options.log.warn('A full backup is taken instead', { id, error: error.message });
+      const full = `${because}; full, since WAL was not summarized all the time`;
+      await takeBackup({ ...options, order: { ...order, parent: null, because: full } });
+    }
   }
 
   /** One after the other, the oldest first: an increment is of no use without what it builds on. */
@@ -237,3 +251,6 @@ export class Backups implements BackupPort {
     return await this.#opening.catalogue;
   }
 }
+
+const hasNoSummaries = (error: unknown): error is OperatingError =>
+  error instanceof OperatingError && error.code === 'SummariesMissing';

@@ -49,7 +49,7 @@ const KNOWN: readonly KnownFailure[] = [
     kind: 'refused',
     reason: 'SummariesMissing',
     advice:
-      'an incremental backup needs summarize_wal since before its parent: take a full one, or turn it on',
+      'an incremental backup needs summarize_wal: on in spec.postgres.parameters since before its parent: turn it on, and take a full one first',
   },
   {
     pattern: /conflict with recovery/,
