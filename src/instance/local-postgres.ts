@@ -20,7 +20,7 @@ import { type PostgresReport, type Problem } from '../core/protocol';
 import { hasData, hasStandbySignal, removeLeftOverLock } from './data-directory';
 import { Observer } from './observer';
 import { RepeatedMessages } from './repeated-messages';
-import { restartDelayMs } from './restart-pacing';
+import { crashesInARow, restartDelayMs } from './restart-pacing';
 import { ServerMessages } from './server-messages';
 import { isStreamFailure, StreamFailures } from './stream-failures';
 
@@ -54,7 +54,6 @@ const PROMOTE_POLL_MS = 2;
 const PROMOTE_MAX_MS = 60_000;
 const PROMOTE_QUERY_MAX_MS = 5000;
 const SETTING_MAX_MS = 2000;
-const CRASHES_KEPT = 20;
 
 export class LocalPostgres {
   readonly #options: LocalPostgresOptions;
@@ -74,7 +73,9 @@ export class LocalPostgres {
   /** How many fences there have been: what began before one of them must not go on after it. */
   #fences = 0;
   #fencesUnderWay = 0;
-  #crashedAtMs: number[] = [];
+  /** In a row. */
+  #crashes = 0;
+  #readyAtMs = Infinity;
 
   constructor(options: LocalPostgresOptions) {
     this.#options = options;
@@ -144,7 +145,7 @@ export class LocalPostgres {
     const { directory, binDirectory, address } = this.#options;
     const fences = this.#fences;
     this.#throwIfFencedSince(fences);
-    await sleep(restartDelayMs(this.#crashedAtMs, performance.now()), undefined, { signal: abort });
+    await sleep(restartDelayMs(this.#crashes), undefined, { signal: abort });
     await killProcessesIn(directory);
     await removeLeftOverLock(directory);
     await removeLeftOverSocketLock(address);
@@ -160,6 +161,7 @@ export class LocalPostgres {
     const onLog = (entry: LogEntry): void => this.#read(entry);
     const postmaster = new Postmaster({ directory, binDirectory, onLog });
     this.#postmaster = postmaster;
+    this.#readyAtMs = Infinity;
     this.#enter('starting');
     this.#ended = this.#watchEnd(postmaster);
     await Promise.race([this.#watchReady(postmaster), this.#ended, aborted(abort)]);
@@ -344,6 +346,7 @@ export class LocalPostgres {
     await this.#observer.begin();
     if (postmaster.hasExited) this.#observer.end();
     else if (this.#phase === 'starting') this.#enter('running');
+    this.#readyAtMs = performance.now();
   }
 
   async #watchEnd(postmaster: Postmaster): Promise<void> {
@@ -362,7 +365,7 @@ export class LocalPostgres {
   }
 
   #noteCrash(exit: Exit): void {
-    this.#crashedAtMs = [...this.#crashedAtMs, performance.now()].slice(-CRASHES_KEPT);
+    this.#crashes = crashesInARow(this.#crashes, performance.now() - this.#readyAtMs);
     this.#options.log.error('PostgreSQL has ended by itself', { ...exit });
   }
 

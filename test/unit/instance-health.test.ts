@@ -6,7 +6,7 @@ import {
   judgeReplica,
   type Health,
 } from '../../src/instance/health-server';
-import { restartDelayMs } from '../../src/instance/restart-pacing';
+import { crashesInARow, restartDelayMs } from '../../src/instance/restart-pacing';
 
 const both = { systemIdentifier: '7', timeline: 1, pendingRestart: [] };
 const primary: PostgresReport = {
@@ -109,16 +109,19 @@ describe('health', () => {
 });
 
 describe('starting again after a crash', () => {
+  /** Each number: how long the server had run before it crashed. */
   const rows = [
-    { name: 'the first time at once', crashes: [1000], delayMs: 0 },
-    { name: 'the second time in a row a little later', crashes: [500, 1000], delayMs: 1000 },
-    { name: 'then ever later', crashes: [0, 200, 500, 1000], delayMs: 4000 },
-    { name: 'but not later than a bound', crashes: Array<number>(20).fill(1000), delayMs: 30_000 },
-    { name: 'and at once when the others were long ago', crashes: [-90_000, 1000], delayMs: 0 },
+    { name: 'the first time at once', runs: [500], delayMs: 0 },
+    { name: 'the second time in a row a little later', runs: [500, 0], delayMs: 1000 },
+    { name: 'then ever later', runs: [500, 0, 9000, 0], delayMs: 4000 },
+    { name: 'but not later than a bound', runs: Array<number>(20).fill(0), delayMs: 30_000 },
+    { name: 'at once when it had run for a while', runs: [500, 0, 0, 12_000], delayMs: 0 },
+    { name: 'in a row when it never ran', runs: [20_000, -Infinity], delayMs: 1000 },
   ];
-  for (const { name, crashes, delayMs } of rows) {
+  for (const { name, runs, delayMs } of rows) {
     it(name, () => {
-      expect(restartDelayMs(crashes, 1000)).to.equal(delayMs);
+      const crashes = runs.reduce((before, ranMs) => crashesInARow(before, ranMs), 0);
+      expect(restartDelayMs(crashes)).to.equal(delayMs);
     });
   }
 });
