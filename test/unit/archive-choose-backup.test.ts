@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { chooseBackup, type RestorableArchive } from '../../src/core/archive/choose-backup';
-import { parseRequest, type RecoveryDraft } from '../../src/core/archive/recovery-target';
 import { SEGMENT_BYTES_DEFAULT } from '../../src/core/archive/wal-files';
+import { parseTarget, type TargetDocument } from '../../src/core/restore/target';
 import { archive, backup, HOUR_MS, left, MORNING_MS, position } from './archive-world';
 
 const hour = (hours: number): string => new Date(MORNING_MS + hours * HOUR_MS).toISOString();
@@ -36,7 +36,7 @@ const RANGE =
 describe('the backup for a restore', () => {
   const rows: readonly {
     readonly name: string;
-    readonly draft: RecoveryDraft;
+    readonly draft: TargetDocument & { readonly backup?: string };
     readonly world?: RestorableArchive;
     readonly timeline?: number;
     /** The chosen one, then the older ones to be tried. */
@@ -56,13 +56,13 @@ describe('the backup for a restore', () => {
     {
       name: 'a time before the first one ended',
       draft: { time: hour(1.25) },
-      refused: `the time ${hour(1.25)} is before the first usable backup. ${RANGE}`,
+      refused: `${hour(1.25)} is before the first usable backup. ${RANGE}`,
     },
     {
       name: 'a time behind all that is known',
       draft: { time: hour(15) },
       chosen: ['c'],
-      caveat: `whether the time ${hour(15)} is in reach is not known: the archive's WAL ends at 0/15000000`,
+      caveat: `whether ${hour(15)} is in reach is not known: the archive's WAL ends at 0/15000000`,
     },
     {
       name: 'the same when WAL of a later time is there',
@@ -80,7 +80,7 @@ describe('the backup for a restore', () => {
         ...WORLD,
         milestones: [{ timeline: 1, lsn: position(22), atMs: MORNING_MS + 14 * HOUR_MS }],
       },
-      refused: `the time ${hour(15)} is not in reach: the archive's WAL ends at 0/15000000. ${RANGE}`,
+      refused: `${hour(15)} is not in reach: the archive's WAL ends at 0/15000000. ${RANGE}`,
     },
     {
       name: 'what is known of another timeline does not count',
@@ -92,20 +92,20 @@ describe('the backup for a restore', () => {
       chosen: ['b'],
     },
     { name: 'a position between two', draft: { lsn: position(9) }, chosen: ['b'] },
-    { name: 'the position at which one ended', draft: { lsn: position(5.5) }, chosen: ['b'] },
+    { name: 'WAL position at which one ended', draft: { lsn: position(5.5) }, chosen: ['b'] },
     { name: 'a position just before that', draft: { lsn: position(5.4) }, chosen: ['a'] },
     { name: 'the last position', draft: { lsn: position(20.99) }, chosen: ['c'] },
     {
-      name: 'the position behind it',
+      name: 'WAL position behind it',
       draft: { lsn: position(21) },
-      refused: `the position 0/15000000 is not in reach: the archive's WAL ends at 0/15000000. ${RANGE}`,
+      refused: `WAL position 0/15000000 is not in reach: the archive's WAL ends at 0/15000000. ${RANGE}`,
     },
     {
       name: 'a position in a hole',
       draft: { lsn: position(8) },
       world: HOLE,
       refused:
-        'the position 0/8000000 is not in reach: replay ends at 0/7000000, where the archive lacks ' +
+        'WAL position 0/8000000 is not in reach: replay ends at 0/7000000, where the archive lacks ' +
         `2 segments from 000000010000000000000007 to 000000010000000000000008. ${RANGE}; between ` +
         '0/7000000 and 0/B800000 (2026-11-21T17:30:00.000Z) there is a hole: the archive lacks ' +
         '2 segments from 000000010000000000000007 to 000000010000000000000008',
@@ -128,7 +128,7 @@ describe('the backup for a restore', () => {
       world: HOLE,
       chosen: ['b'],
       caveat:
-        `whether the time ${hour(9)} is in reach is not known: replay ends at 0/7000000, where the ` +
+        `whether ${hour(9)} is in reach is not known: replay ends at 0/7000000, where the ` +
         'archive lacks 2 segments from 000000010000000000000007 to 000000010000000000000008',
     },
     {
@@ -150,7 +150,7 @@ describe('the backup for a restore', () => {
       draft: { name: 'before-migration', backup: 'b' },
       chosen: ['b'],
       caveat:
-        'whether the restore point "before-migration" is in reach is not known: ' +
+        'whether restore point "before-migration" is in reach is not known: ' +
         "the archive's WAL ends at 0/15000000",
     },
     {
@@ -161,7 +161,7 @@ describe('the backup for a restore', () => {
     {
       name: 'a backup that ends behind the target',
       draft: { lsn: position(6), backup: 'c' },
-      refused: `c ends behind the position 0/6000000. ${RANGE}`,
+      refused: `c ends behind WAL position 0/6000000. ${RANGE}`,
     },
     {
       name: 'no backup at all',
@@ -220,7 +220,7 @@ describe('the backup for a restore', () => {
       draft: { lsn: position(15) },
       world: BRANCHED,
       refused:
-        "the position 0/F000000 is not in reach: the archive's WAL ends at 0/9000000. On timeline 3 " +
+        "WAL position 0/F000000 is not in reach: the archive's WAL ends at 0/9000000. On timeline 3 " +
         'the earliest point is 0/2800000 (2026-11-21T08:30:00.000Z), the last is 0/9000000',
     },
     {
@@ -234,9 +234,10 @@ describe('the backup for a restore', () => {
 
   for (const { name, draft, world = WORLD, timeline = 1, caveat = null, ...expected } of rows) {
     it(name, () => {
-      const parsed = parseRequest(draft, 'spec.target');
+      const { backup: id = null, ...document } = draft;
+      const parsed = parseTarget(document);
       if (parsed.kind === 'findings') throw new Error(JSON.stringify(parsed.findings));
-      const choice = chooseBackup(parsed.value, world);
+      const choice = chooseBackup({ target: parsed.target, backup: id }, world);
       if (choice.kind === 'refused') {
         expect(choice.because).to.equal(expected.refused);
         return;
@@ -247,115 +248,6 @@ describe('the backup for a restore', () => {
         timeline,
         caveat,
       });
-    });
-  }
-});
-
-describe('the target of a restore', () => {
-  for (const [time, iso] of [
-    ['2026-11-21 17:15:00+01', '2026-11-21T16:15:00.000Z'],
-    ['2026-11-21T17:15:00.123456-0430', '2026-11-21T21:45:00.123Z'],
-    ['2026-11-21 17:15 +05:30', '2026-11-21T11:45:00.000Z'],
-    ['2026-11-21t17:15:00z', '2026-11-21T17:15:00.000Z'],
-  ] as const) {
-    it(`is the time ${time}, as it was written`, () => {
-      const parsed = parseRequest({ time, exclusive: true }, 'spec.target');
-      expect(parsed).to.deep.equal({
-        kind: 'value',
-        value: {
-          target: { kind: 'time', time, atMs: Date.parse(iso) },
-          exclusive: true,
-          timeline: 'latest',
-          backup: null,
-        },
-      });
-    });
-  }
-
-  for (const { name, draft, path, message } of [
-    {
-      name: 'none',
-      draft: { immediate: false },
-      path: 'spec.target',
-      message: 'a restore has exactly one target, and none is given',
-    },
-    {
-      name: 'two',
-      draft: { time: hour(1), xid: 745 },
-      path: 'spec.target',
-      message: 'a restore has exactly one target, and time and xid are given',
-    },
-    {
-      name: 'a time without a zone',
-      draft: { time: '2026-11-21 17:15:00' },
-      path: 'spec.target.time',
-      message: '"2026-11-21 17:15:00" is not a time with a time zone',
-    },
-    {
-      name: 'a time that does not exist',
-      draft: { time: '2026-13-21 17:15:00Z' },
-      path: 'spec.target.time',
-      message: '"2026-13-21 17:15:00Z" is not a time with a time zone',
-    },
-    {
-      name: 'a day that does not exist',
-      draft: { time: '2026-02-30 17:15:00Z' },
-      path: 'spec.target.time',
-      message: '"2026-02-30 17:15:00Z" is not a time with a time zone',
-    },
-    {
-      name: 'a word that PostgreSQL refuses, too',
-      draft: { time: 'yesterday' },
-      path: 'spec.target.time',
-      message: '"yesterday" is not a time with a time zone',
-    },
-    {
-      name: 'no position',
-      draft: { lsn: '0-3000060' },
-      path: 'spec.target.lsn',
-      message: '"0-3000060" is not a WAL position',
-    },
-    {
-      name: 'a transaction that is none',
-      draft: { xid: 2 },
-      path: 'spec.target.xid',
-      message: '"2" is not the id of a transaction',
-    },
-    {
-      name: 'a transaction beyond all',
-      draft: { xid: '18446744073709551616' },
-      path: 'spec.target.xid',
-      message: '"18446744073709551616" is not the id of a transaction',
-    },
-    {
-      name: 'a name that is too long in bytes',
-      draft: { name: 'ä'.repeat(32) },
-      path: 'spec.target.name',
-      message: "a restore point's name has 1 to 63 bytes on one line",
-    },
-    {
-      name: 'a name of two lines',
-      draft: { name: "a'\nrestore_command = 'x" },
-      path: 'spec.target.name',
-      message: "a restore point's name has 1 to 63 bytes on one line",
-    },
-    {
-      name: 'nothing to leave out',
-      draft: { name: 'x', exclusive: true },
-      path: 'spec.target.exclusive',
-      message: 'a restore to name has nothing to leave out',
-    },
-    {
-      name: 'no timeline',
-      draft: { latest: true, timeline: 1.5 },
-      path: 'spec.target.timeline',
-      message: '1.5 is not a timeline',
-    },
-  ] as const) {
-    it(`is refused: ${name}`, () => {
-      const parsed = parseRequest(draft, 'spec.target');
-      const findings = parsed.kind === 'findings' ? parsed.findings : [];
-      expect(findings.map((each) => [each.path, each.message])).to.deep.equal([[path, message]]);
     });
   }
 });

@@ -90,6 +90,27 @@ describe('the recovery window', () => {
       window: [null, null],
     },
     {
+      name: 'no WAL but what is stored with the backup: up to its end',
+      inventory: archive([1, 0, 2]),
+      backups: [backup('a', 2, { hasOwnWal: true })],
+      tells: ['a to 3.5'],
+      window: [3.5, 3.5],
+    },
+    {
+      name: 'the last segment of a backup is stored with it alone, and later ones are there',
+      inventory: archive([1, 0, 2], [1, 4, 9]),
+      backups: [backup('a', 2, { hasOwnWal: true })],
+      tells: ['a to 3.5, 1/3-3 missing'],
+      window: [3.5, 3.5],
+    },
+    {
+      name: 'a hole in what is stored with the backup is none',
+      inventory: archive([1, 0, 1], [1, 3, 9]),
+      backups: [backup('a', 2, { hasOwnWal: true })],
+      tells: ['a to 10'],
+      window: [3.5, 10],
+    },
+    {
       name: 'a hole in the WAL of the first of two backups',
       inventory: archive([1, 0, 2], [1, 4, 20]),
       backups: [backup('a', 2), backup('b', 9)],

@@ -33,6 +33,7 @@ export function backup(id: string, at: number, change: Partial<BaseBackup> = {})
     timeline: 1,
     startedAtMs: MORNING_MS + at * HOUR_MS,
     stoppedAtMs: MORNING_MS + (at + 0.5) * HOUR_MS,
+    hasOwnWal: false,
     ...change,
   };
 }

@@ -10,7 +10,7 @@ import {
   type Lineage,
   type Stretch,
 } from '../../src/core/timelines';
-import { segmentsOf, segmentStart } from '../../src/adapters/postgres/wal-record';
+import { segmentsOf } from '../../src/core/archive/wal-files';
 
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 
@@ -158,10 +158,6 @@ describe('segments of WAL', () => {
       { name: '0000000A0000000000000004', usedBytes: SEGMENT_BYTES },
       { name: '0000000A0000000000000005', usedBytes: 0x28 },
     ]);
-  });
-
-  it('begin where their name says', () => {
-    expect(segmentStart('0000000A00000001000000FF', SEGMENT_BYTES)).to.equal('1/FF000000');
   });
 });
 

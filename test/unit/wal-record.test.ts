@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { endOf, segmentName } from '../../src/adapters/postgres/wal-record';
+import { endOf } from '../../src/adapters/postgres/wal-record';
+import { nameOfSegmentAt } from '../../src/core/archive/wal-files';
 
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 
@@ -57,7 +58,7 @@ describe('the name of a WAL segment', () => {
   ];
   for (const { timeline, lsn, segmentBytes, name } of rows) {
     it(`is ${name}`, () => {
-      expect(segmentName({ timeline, segmentBytes }, lsn)).to.equal(name);
+      expect(nameOfSegmentAt(timeline, lsn, segmentBytes)).to.equal(name);
     });
   }
 });

@@ -5,10 +5,11 @@
 import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { parseSegment, segmentAt, segmentStart } from '../../core/archive/wal-files';
 import { compareLsn, type Lsn } from '../../core/lsn';
 import { programEnvironment, programPath } from './programs';
 import { type Stretch } from '../../core/timelines';
-import { endOf, segmentName, segmentStart } from './wal-record';
+import { endOf } from './wal-record';
 
 export interface WalBeyond {
   /** False when a part is not there any more: there was at least what is told here. */
@@ -103,13 +104,13 @@ async function firstReadable(
   { timeline, fromLsn }: Stretch,
   { walDirectory, segmentBytes }: WalSource,
 ): Promise<Lsn | null> {
-  const wanted = segmentName({ timeline, segmentBytes }, fromLsn);
-  const segments = (await readdir(walDirectory)).filter(
-    (name) => /^[0-9A-F]{24}$/.test(name) && name.startsWith(wanted.slice(0, 8)),
-  );
-  const first = segments.filter((name) => name >= wanted).toSorted()[0];
-  if (first === wanted) return fromLsn;
-  if (first !== undefined) return segmentStart(first, segmentBytes);
+  const wanted = segmentAt(fromLsn, segmentBytes);
+  const [first] = (await readdir(walDirectory))
+    .flatMap((name) => parseSegment(name, segmentBytes) ?? [])
+    .filter((segment) => segment.timeline === timeline && segment.number >= wanted)
+    .toSorted((a, b) => a.number - b.number);
+  if (first?.number === wanted) return fromLsn;
+  if (first !== undefined) return segmentStart(first.number, segmentBytes);
   // The next record would have begun a new segment: there is none.
   return segmentStart(wanted, segmentBytes) === fromLsn ? fromLsn : null;
 }

@@ -6,6 +6,7 @@
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { nameOfSegmentAt } from '../../core/archive/wal-files';
 import { formatLsn, lsnBytes, type Lsn } from '../../core/lsn';
 
 const PAGE_BYTES = 8192n;
@@ -26,7 +27,7 @@ export async function recordEnd(
   place: WalPlace,
   start: Lsn,
 ): Promise<Lsn | null> {
-  const segment = join(walDirectory, segmentName(place, start));
+  const segment = join(walDirectory, nameOfSegmentAt(place.timeline, start, place.segmentBytes));
   const offset = Number(lsnBytes(start) % BigInt(place.segmentBytes));
   const file = await open(segment, 'r').catch(() => null);
   if (file === null) return null;
@@ -57,41 +58,4 @@ export function endOf(start: Lsn, length: number, segmentBytes: number): Lsn {
   }
   const end = position + left;
   return formatLsn(end + ((ALIGNMENT_BYTES - (end % ALIGNMENT_BYTES)) % ALIGNMENT_BYTES));
-}
-
-/** Name of the segment file that holds `lsn` (manual: "WAL Internals"). */
-export function segmentName({ timeline, segmentBytes }: WalPlace, lsn: Lsn): string {
-  const perFile = 0x1_0000_0000n / BigInt(segmentBytes);
-  const segment = lsnBytes(lsn) / BigInt(segmentBytes);
-  return [BigInt(timeline), segment / perFile, segment % perFile]
-    .map((part) => part.toString(16).toUpperCase().padStart(8, '0'))
-    .join('');
-}
-
-/** Position at which a segment file begins. */
-export function segmentStart(name: string, segmentBytes: number): Lsn {
-  const perFile = 0x1_0000_0000n / BigInt(segmentBytes);
-  const segment = BigInt(`0x${name.slice(8, 16)}`) * perFile + BigInt(`0x${name.slice(16)}`);
-  return formatLsn(segment * BigInt(segmentBytes));
-}
-
-export interface SegmentPart {
-  readonly name: string;
-  /** From the file's beginning on. */
-  readonly usedBytes: number;
-}
-
-/** The segment files that hold the WAL of a timeline from one position up to another. */
-export function segmentsOf(
-  range: { readonly timeline: number; readonly fromLsn: Lsn; readonly endLsn: Lsn },
-  segmentBytes: number,
-): readonly SegmentPart[] {
-  const size = BigInt(segmentBytes);
-  const end = lsnBytes(range.endLsn);
-  const parts: SegmentPart[] = [];
-  for (let start = (lsnBytes(range.fromLsn) / size) * size; start < end; start += size) {
-    const name = segmentName({ timeline: range.timeline, segmentBytes }, formatLsn(start));
-    parts.push({ name, usedBytes: Number(end - start < size ? end - start : size) });
-  }
-  return parts;
 }

@@ -1,4 +1,5 @@
 /** The base backups of an archive, and how far the WAL leads that replay needs after each of them. */
+import { type BackupSummary } from '../backup/task';
 import { compareLsn, type Lsn } from '../lsn';
 import { wayOf, type Lineage } from '../timelines';
 import {
@@ -26,7 +27,17 @@ export interface BaseBackup {
   /** Milliseconds since 1970, as all moments here. */
   readonly startedAtMs: number;
   readonly stoppedAtMs: number;
+  /** The WAL from `startLsn` up to `stopLsn` is stored with it: it can be restored without an archive. */
+  readonly hasOwnWal: boolean;
 }
+
+/** Those of a catalogue that can be replayed upon and in which nothing wrong was found. */
+export const baseBackupsOf = (backups: readonly BackupSummary[]): readonly BaseBackup[] =>
+  backups.flatMap(({ id, parent, method, wal, startedAt, stoppedAt, verification }) => {
+    if (method !== 'base' || wal === null || verification?.problem != null) return [];
+    const [startedAtMs, stoppedAtMs] = [Date.parse(startedAt), Date.parse(stoppedAt)];
+    return [{ id, parent, ...wal, startedAtMs, stoppedAtMs, hasOwnWal: true }];
+  });
 
 /** All that one archive has, or all archives together. */
 export interface ArchiveContents {
@@ -40,7 +51,7 @@ export type BackupReach =
   | {
       readonly kind: 'usable';
       readonly backup: BaseBackup;
-      /** End of the last segment up to which there is no hole. */
+      /** End of the last segment up to which there is no hole, or of the backup itself. */
       readonly untilLsn: Lsn;
       /** The first hole; null when there is nothing behind `untilLsn` either. */
       readonly hole: SegmentRange | null;
@@ -51,7 +62,8 @@ export type UsableBackup = Extract<BackupReach, { kind: 'usable' }>;
 
 /**
  * What every backup is good for on the way to a lineage's end, in the order of their ends. All of
- * a backup's own WAL must be there, and all backups that it is an increment of.
+ * a backup's own WAL must be there, in the archive or with the backup, and all backups that it is an
+ * increment of.
  */
 export function reachOf(contents: ArchiveContents, lineage: Lineage): readonly BackupReach[] {
   const onWay = segmentsOnWay(lineage, contents.segmentBytes);
@@ -122,21 +134,32 @@ function walReach(
   onWay: Inventory,
   { segmentBytes, inventory }: ArchiveContents,
 ): BackupReach {
-  const first = segmentAt(backup.startLsn, segmentBytes);
   const stop = segmentBefore(backup.stopLsn, segmentBytes);
+  const first = backup.hasOwnWal ? stop : segmentAt(backup.startLsn, segmentBytes);
   const needed = fromNumber(onWay, first);
   // Along a way both timelines and numbers rise.
-  const last = Math.max(stop, intersect(needed, inventory).at(-1)?.to ?? stop);
+  const highest = intersect(needed, inventory).at(-1)?.to;
+  const last = Math.max(stop, highest ?? stop);
   const [hole = null] = subtract(upTo(needed, last), inventory);
   if (hole !== null && hole.from <= stop) {
+    // Its last segment is filled so far only.
+    const isEnd = highest === undefined;
+    if (backup.hasOwnWal) return usable(backup, backup.stopLsn, isEnd ? null : hole);
     const own = describeRange({ ...hole, to: Math.min(hole.to, stop) }, segmentBytes);
     const because = `${backup.id} itself needs WAL that is missing in the archive: ${own}`;
     return { kind: 'unusable', backup, because };
   }
   const untilLsn =
     hole === null ? segmentEnd(last, segmentBytes) : segmentStart(hole.from, segmentBytes);
-  return { kind: 'usable', backup, untilLsn, hole };
+  return usable(backup, untilLsn, hole);
 }
+
+const usable = (backup: BaseBackup, untilLsn: Lsn, hole: SegmentRange | null): BackupReach => ({
+  kind: 'usable',
+  backup,
+  untilLsn,
+  hole,
+});
 
 const upTo = (inventory: Inventory, highest: number): Inventory =>
   inventory.flatMap((range) =>

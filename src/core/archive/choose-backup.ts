@@ -3,12 +3,27 @@
  * needs the least WAL; every older one needs the same segments and more. Or why the target cannot be
  * reached, and what can.
  */
-import { compareLsn, type Lsn } from '../lsn';
+import { compareLsn, furthestLsn, type Lsn } from '../lsn';
 import { newestLineage, lineageOf, isOnWay, type Histories } from '../timelines';
-import { isUsable, type ArchiveContents, type BaseBackup, type UsableBackup } from './backups';
-import { describeRange } from './inventory';
-import { describeTarget, type RecoveryRequest } from './recovery-target';
+import { describeTarget, type RestoreTarget } from '../restore/target';
+import {
+  inOrder,
+  isUsable,
+  type ArchiveContents,
+  type BaseBackup,
+  type UsableBackup,
+} from './backups';
+import { describeRange, intersect } from './inventory';
+import { segmentEnd } from './wal-files';
+import { segmentsOnWay } from './way';
 import { windowOf, type RecoveryWindow } from './window';
+
+/** What a user asks for. */
+export interface RestoreRequest {
+  readonly target: RestoreTarget;
+  /** Id of the backup to begin with; null leaves the choice to pgswarm. */
+  readonly backup: string | null;
+}
 
 export interface RestorableArchive extends ArchiveContents {
   readonly histories: Histories;
@@ -29,6 +44,8 @@ export type Choice =
       readonly backup: BaseBackup;
       /** Always a number for PostgreSQL: see `newestLineage`. */
       readonly timeline: number;
+      /** Up to here there is WAL on the way to that timeline, perhaps with holes. */
+      readonly walEndsAtLsn: Lsn | null;
       /** What recovery alone can find out; null when nothing speaks against it. */
       readonly caveat: string | null;
       /** Older ones, the newest first, to be tried when recovery ended before the target. */
@@ -47,11 +64,9 @@ export type Choice =
  * `latest` means the highest number, so a target that lies on a timeline abandoned by an earlier
  * restore is found only by that timeline's number.
  */
-export function chooseBackup(request: RecoveryRequest, archive: RestorableArchive): Choice {
-  const { histories } = archive;
-  const timeline =
-    request.timeline === 'latest' ? newestLineage(histories).timeline : request.timeline;
-  const window = windowOf(archive, histories, timeline);
+export function chooseBackup(request: RestoreRequest, archive: RestorableArchive): Choice {
+  const timeline = timelineOf(request, archive);
+  const window = windowOf(archive, archive.histories, timeline);
   const usable = window.backups.filter(isUsable).toReversed();
   const before = usable.filter(({ backup }) => endsBefore(backup, request));
   const chosen =
@@ -61,19 +76,38 @@ export function chooseBackup(request: RecoveryRequest, archive: RestorableArchiv
   if (verdict.kind === 'unreachable') return refused(verdict.because, window, archive);
   const isSearched = request.backup === null && isUnknown(request);
   const older = isSearched ? before.slice(1).map(({ backup }) => backup) : [];
-  return { kind: 'chosen', backup: chosen.backup, timeline, caveat: verdict.caveat, older };
+  const walEndsAtLsn = furthestLsn([walEnd(archive, timeline), chosen.untilLsn]);
+  const { caveat } = verdict;
+  return { kind: 'chosen', backup: chosen.backup, timeline, walEndsAtLsn, caveat, older };
+}
+
+/** `current` is that of the backup; of the newest one, where none is named. */
+function timelineOf({ target, backup: id }: RestoreRequest, archive: RestorableArchive): number {
+  if (typeof target.timeline === 'number') return target.timeline;
+  const newest = newestLineage(archive.histories).timeline;
+  if (target.timeline === 'latest') return newest;
+  const named = archive.backups.find((backup) => backup.id === id);
+  return (named ?? inOrder(archive.backups).at(-1))?.timeline ?? newest;
+}
+
+function walEnd({ histories, inventory, segmentBytes }: RestorableArchive, to: number): Lsn | null {
+  const lineage = lineageOf(to, histories);
+  const there = lineage === null ? [] : intersect(segmentsOnWay(lineage, segmentBytes), inventory);
+  const last = there.at(-1);
+  return last === undefined ? null : segmentEnd(last.to, segmentBytes);
 }
 
 /** PostgreSQL refuses "requested recovery stop point is before consistent recovery point". */
-function endsBefore(backup: BaseBackup, { target }: RecoveryRequest): boolean {
-  if (target.kind === 'time') return backup.stoppedAtMs <= target.atMs;
-  return target.kind !== 'lsn' || compareLsn(backup.stopLsn, target.lsn) <= 0;
+function endsBefore(backup: BaseBackup, { target }: RestoreRequest): boolean {
+  const { point } = target;
+  if (point.kind === 'time') return backup.stoppedAtMs <= Date.parse(point.time);
+  return point.kind !== 'lsn' || compareLsn(backup.stopLsn, point.lsn) <= 0;
 }
 
-const isUnknown = ({ target }: RecoveryRequest): boolean =>
-  target.kind === 'xid' || target.kind === 'name';
+const isUnknown = ({ target }: RestoreRequest): boolean =>
+  target.point.kind === 'xid' || target.point.kind === 'name';
 
-function whyNone({ target, backup: id }: RecoveryRequest, window: RecoveryWindow): string {
+function whyNone({ target, backup: id }: RestoreRequest, window: RecoveryWindow): string {
   const newest = window.backups.at(-1);
   if (newest === undefined) return 'there is no backup in the archive';
   const named = window.backups.find(({ backup }) => backup.id === id);
@@ -99,22 +133,23 @@ interface Surroundings {
 const reachable = (caveat: string | null = null): Verdict => ({ kind: 'reachable', caveat });
 
 /** Whether replay comes to the target before it comes to a hole or the end. */
-function judge(reach: UsableBackup, { target }: RecoveryRequest, around: Surroundings): Verdict {
+function judge(reach: UsableBackup, { target }: RestoreRequest, around: Surroundings): Verdict {
   const { untilLsn, hole } = reach;
+  const { point } = target;
   const asked = describeTarget(target);
   const end = describeEnd(reach, around.archive);
   const unreachable = { kind: 'unreachable', because: `${asked} is not in reach: ${end}` } as const;
-  switch (target.kind) {
+  switch (point.kind) {
     case 'immediate':
       return reachable();
     case 'latest':
       return reachable(hole === null ? null : end);
     case 'lsn':
       // PostgreSQL stops at a record that starts there or later, so there must be one.
-      return compareLsn(target.lsn, untilLsn) < 0 ? reachable() : unreachable;
+      return compareLsn(point.lsn, untilLsn) < 0 ? reachable() : unreachable;
     case 'time':
-      if (isBehind(target.atMs, untilLsn, around)) return unreachable;
-      if (isBefore(target.atMs, untilLsn, around)) return reachable();
+      if (isBehind(Date.parse(point.time), untilLsn, around)) return unreachable;
+      if (isBefore(Date.parse(point.time), untilLsn, around)) return reachable();
       return reachable(`whether ${asked} is in reach is not known: ${end}`);
     case 'xid':
     case 'name':

@@ -4,7 +4,7 @@
  * each: its number among all segments is `high × (4 GB / segment size) + low`. What the number of a
  * name is depends on the segment size, which initdb chooses; whether it is a name does not.
  */
-import { formatLsn, lsnBytes, type Lsn } from '../lsn';
+import { formatLsn, lagBytes, lsnBytes, type Lsn } from '../lsn';
 
 /** A file that PostgreSQL asks to be archived, or asks back. */
 export type WalFile =
@@ -86,6 +86,10 @@ export function nameOfSegment({ timeline, number }: Segment, segmentBytes: numbe
   return [timeline, Math.floor(number / perHigh), number % perHigh].map(digits).join('');
 }
 
+/** Name of the segment of a timeline in which the byte at that position lies. */
+export const nameOfSegmentAt = (timeline: number, lsn: Lsn, segmentBytes: number): string =>
+  nameOfSegment({ timeline, number: segmentAt(lsn, segmentBytes) }, segmentBytes);
+
 /** The one that follows on the same timeline. */
 export const nextSegment = ({ timeline, number }: Segment): Segment => ({
   timeline,
@@ -109,6 +113,28 @@ export const segmentStart = (number: number, segmentBytes: number): Lsn =>
 /** Position behind its last byte. */
 export const segmentEnd = (number: number, segmentBytes: number): Lsn =>
   segmentStart(number + 1, segmentBytes);
+
+export interface SegmentPart {
+  readonly name: string;
+  /** From the file's beginning on. */
+  readonly usedBytes: number;
+}
+
+/** The segment files that hold the WAL of a timeline from one position up to another. */
+export function segmentsOf(
+  range: { readonly timeline: number; readonly fromLsn: Lsn; readonly endLsn: Lsn },
+  segmentBytes: number,
+): readonly SegmentPart[] {
+  const { timeline, fromLsn, endLsn } = range;
+  const last = segmentBefore(endLsn, segmentBytes);
+  const lastBytes = lagBytes(endLsn, segmentStart(last, segmentBytes));
+  const parts: SegmentPart[] = [];
+  for (let number = segmentAt(fromLsn, segmentBytes); number <= last; number += 1) {
+    const name = nameOfSegment({ timeline, number }, segmentBytes);
+    parts.push({ name, usedBytes: number === last ? lastBytes : segmentBytes });
+  }
+  return parts;
+}
 
 /** Number of the last segment that can be: positions have 64 bits. */
 export const lastSegment = (segmentBytes: number): number => 2 ** 64 / segmentBytes - 1;

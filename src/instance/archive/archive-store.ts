@@ -129,6 +129,16 @@ export class ArchiveStore {
     return stored === undefined ? null : { stored, path: this.#pathOf(stored) };
   }
 
+  /** Since when this volume has a file, in milliseconds since 1970; null when it has none. */
+  async storedAtMs(file: WalFile): Promise<number | null> {
+    const path = this.locate(file)?.path;
+    if (path === undefined) return null;
+    return await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => null,
+    );
+  }
+
   /** Another one whenever there are other files. */
   get revision(): string {
     return `${this.#readings}.${this.#catalogue.changes}`;

@@ -11,16 +11,17 @@ import { type ArchivedFile } from '../../adapters/control/peer-server';
 import { type PeerClient } from '../../adapters/control/peer-client';
 import { type Log } from '../../adapters/log';
 import { writeDurably } from '../../adapters/postgres/durable-files';
-import { intersect, inventoryOf, lacking, type Inventory } from '../../core/archive/inventory';
+import { inventoryOf, merge, type Inventory } from '../../core/archive/inventory';
+import { lackingFiles } from '../../core/archive/lacking-files';
+import { type RestorableArchive } from '../../core/archive/choose-backup';
 import { renderStoredFile } from '../../core/archive/stored-files';
 import {
-  nameOfSegment,
   parseSegment,
   parseWalFile,
   renderWalFile,
   type WalFile,
 } from '../../core/archive/wal-files';
-import { belongs, segmentsOnWay } from '../../core/archive/way';
+import { belongs } from '../../core/archive/way';
 import { messageOf } from '../../core/errors';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
@@ -29,6 +30,7 @@ import { type Compression } from '../../core/spec';
 import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
 import { ArchiveStore } from './archive-store';
 import { Archiver } from './archiver';
+import { milestonesIn } from './milestones';
 import { PeerArchives, type Database } from './peer-archives';
 import { Restorer } from './restorer';
 import { later, openWalSocket, type WalAnswer, type WalQuestion } from './wal-socket';
@@ -43,6 +45,9 @@ export interface ArchiveOptions {
   readonly peers: Pick<PeerClient, 'holdingsOf' | 'openArchived'>;
   readonly log: Log;
 }
+
+/** Without the backups. */
+export type ArchiveContentsHere = Omit<RestorableArchive, 'backups'>;
 
 interface Parts {
   readonly database: Database;
@@ -201,6 +206,23 @@ export class Archive {
     return { systemIdentifier, ranges: this.#inventory(this.#parts), histories: this.#histories };
   }
 
+  /** All WAL that a recovery on this server can get: what is here, and what the peers have; null before `use`. */
+  async contents(): Promise<ArchiveContentsHere | null> {
+    const parts = this.#parts;
+    if (parts === null) return null;
+    const { store, database } = parts;
+    await store.open();
+    await this.#readHistories(parts);
+    await this.#peers.refresh(database);
+    const own = this.#inventory(parts);
+    return {
+      segmentBytes: database.segmentBytes,
+      inventory: merge(own, ...this.#peers.holdings.map(({ ranges }) => ranges)),
+      histories: this.#allHistories(),
+      milestones: await milestonesIn(store, own, database.segmentBytes),
+    };
+  }
+
   async open(name: string, systemIdentifier: string): Promise<ArchivedFile | null> {
     const file = parseWalFile(name);
     if (file === null || this.#parts?.database.systemIdentifier !== systemIdentifier) return null;
@@ -283,7 +305,13 @@ export class Archive {
 
   /** Brings what peers have and this archive lacks. */
   async #repair(parts: Parts): Promise<void> {
-    const lacking = this.#lackingFiles(parts);
+    const { store, database } = parts;
+    const lacking = lackingFiles({
+      segmentBytes: database.segmentBytes,
+      own: this.#inventory(parts),
+      histories: this.#allHistories(),
+      peers: this.#peers.holdings,
+    }).filter((file) => !store.has(file));
     const untilMs = performance.now() + REPAIR_MAX_MS;
     for (const file of lacking) {
       // Segments that are just being archived here need no repair.
@@ -293,34 +321,6 @@ export class Archive {
       if (isDue) await this.#repairFile(parts, file);
     }
     this.#lacked = new Set(lacking.map(renderWalFile));
-  }
-
-  /**
-   * Histories first: they tell what belongs. What is no part of the way to the present is left where it is:
-   * the last segment of a timeline that was left ends differently on every server, and one of a
-   * peer's in its place would keep this server's own from being archived.
-   */
-  #lackingFiles(parts: Parts): readonly WalFile[] {
-    const { store, database } = parts;
-    const { segmentBytes } = database;
-    const own = this.#inventory(parts);
-    const { holdings } = this.#peers;
-    const way = segmentsOnWay(newestLineage(this.#allHistories()), segmentBytes);
-    const histories = holdings.flatMap((theirs) =>
-      Object.keys(theirs.histories).map((timeline): WalFile => ({
-        kind: 'history',
-        timeline: Number(timeline),
-      })),
-    );
-    const segments = holdings.flatMap(({ ranges }) =>
-      intersect(lacking(own, ranges, 0), way).flatMap(({ timeline, from, to }) =>
-        Array.from({ length: to - from + 1 }, (_, index): WalFile => {
-          const segment = nameOfSegment({ timeline, number: from + index }, segmentBytes);
-          return { kind: 'segment', timeline, segment };
-        }),
-      ),
-    );
-    return [...histories, ...segments].filter((file) => !store.has(file));
   }
 
   async #repairFile({ store, database }: Parts, file: WalFile): Promise<void> {

@@ -17,8 +17,8 @@ import {
   type WalSource,
 } from '../../adapters/postgres/diverged-wal';
 import { readText, syncDirectory, writeDurably } from '../../adapters/postgres/durable-files';
+import { segmentsOf, type SegmentPart } from '../../core/archive/wal-files';
 import { beyondFork, historyFile, type Fork } from '../../core/timelines';
-import { segmentsOf, type SegmentPart } from '../../adapters/postgres/wal-record';
 import { furthestLsn, lagBytes } from '../../core/lsn';
 import { type Divergence } from '../../core/protocol';
 import { divergedFolder } from '../volume';
