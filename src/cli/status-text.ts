@@ -1,4 +1,5 @@
 /** A status for people: at most 80 columns, what is wrong named after what is. */
+import { bestWindow, type WindowPoint } from '../core/archive/window-report';
 import { type LastChange, type PromotionRequest } from '../core/state';
 import {
   type Condition,
@@ -40,14 +41,32 @@ export function statusText({ status, silence }: StatusView, now: Date, paint: Pa
 const paragraph = (lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', ...lines.map((line) => fold(line, 2).trimStart())];
 
-/** What people have done, and what commits wait for. */
-function remarks({ cluster, pause, request, synchronous }: Status, now: Date): readonly string[] {
+/** What people have done, what commits wait for, and how far back there is a way. */
+function remarks(status: Status, now: Date): readonly string[] {
+  const { cluster, pause, request, synchronous } = status;
   return [
     ...(pause === null
       ? []
       : [`paused by ${pause.by}, ${ago(pause.since, now)} ago; end it: pgswarm resume ${cluster}`]),
     ...(request === null ? [] : [requestText(request, now)]),
     ...(synchronous === null ? [] : [synchronousText(synchronous)]),
+    ...recoveryText(status, now),
+  ];
+}
+
+/** One line, of the archive that leads furthest. */
+function recoveryText({ cluster, servers }: Status, now: Date): readonly string[] {
+  const best = bestWindow(servers.flatMap(({ archive }) => archive?.recoveryWindow ?? []));
+  if (best === null) return [];
+  const { points, because } = best;
+  if (points === null) {
+    return [`recovery: to no point in time, ${because ?? ''}; see pgswarm backups ${cluster}`];
+  }
+  const text = ({ at, lsn }: WindowPoint): string =>
+    at === null ? lsn : `${ago(at, now)} ago (${lsn})`;
+  const gaps = because === null ? '' : `, with gaps`;
+  return [
+    `recovery: to every point from ${text(points.earliest)} to ${text(points.latest)}${gaps}`,
   ];
 }
 

@@ -1,6 +1,6 @@
 /** Waits until a cluster is as somebody wants it, and tells what happens meanwhile. */
 import { messageOf, OperatingError } from '../core/errors';
-import { type Condition, type Status } from '../core/status';
+import { isServing, type Condition, type Status } from '../core/status';
 import { loadCluster, type Known } from './cluster';
 import { DONE, refusal, type ExitCode } from './exit';
 import { type CliPorts } from './ports';
@@ -109,7 +109,7 @@ function ready({ output }: CliPorts, { cluster, primary, servers }: Status): Exi
 function isReady(status: Status, generation: number): boolean {
   return (
     status.generation >= generation &&
-    status.phase === 'Ready' &&
+    isServing(status) &&
     status.primary === status.declaredPrimary &&
     status.servers.every(({ state }) => state === 'running' || state === 'streaming')
   );

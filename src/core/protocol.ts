@@ -4,6 +4,7 @@
  * repeated or late, and the next one puts it right.
  */
 import type { SegmentRange } from './archive/inventory';
+import type { WindowReport } from './archive/window-report';
 import type { BackupOrder } from './backup/backup';
 import type { BackupSummary, BackupWork } from './backup/task';
 import type { Lsn } from './lsn';
@@ -79,6 +80,8 @@ export interface ArchiveReport {
   readonly pausedLeftMs: number | null;
   /** Room in the archive volume; null when it could not be seen. */
   readonly freeBytes: number | null;
+  /** null until it was looked for. */
+  readonly window: WindowReport | null;
 }
 
 export interface ArchiveFailure extends Problem {

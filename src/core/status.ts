@@ -1,4 +1,5 @@
 /** What the user is told. The shape of `status -o json` is a contract. */
+import { archiveStatus, type ArchiveStatus } from './archive/status';
 import { type BackupResult, type BackupSummary } from './backup/task';
 import { type ConditionType } from './rules/rule';
 import { isStreaming, volumeObstacle } from './rules/servers';
@@ -92,17 +93,6 @@ export interface ServerStatus {
   readonly because: string;
 }
 
-export interface ArchiveStatus {
-  readonly lastArchivedWal: string | null;
-  /** ISO 8601. */
-  readonly lastArchivedAt: string | null;
-  /** ISO 8601; null: nothing fails. */
-  readonly failedSince: string | null;
-  /** WAL files that wait to be archived. */
-  readonly waiting: number;
-  readonly freeBytes: number | null;
-}
-
 export interface BackupStatus extends Omit<BackupSummary, 'verification'> {
   /** Servers whose archive volume has it; sorted. */
   readonly on: readonly string[];
@@ -193,9 +183,18 @@ const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   ServersReady: 'every standby streams from the primary',
   Synchronous: 'commits are on as many standbys as declared',
   WalArchived: 'every server archives its WAL',
+  RecoveryWindow: 'every point since the oldest backup can be restored',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
 };
+
+/** What is lost when they are false is lost later: the cluster serves, and redundancy is there. */
+const PRECAUTIONS: readonly ConditionType[] = ['WalArchived', 'RecoveryWindow'];
+
+/** As declared and at work; whether somebody should look at its archives is another question. */
+export const isServing = ({ phase, conditions }: Status): boolean =>
+  (phase === 'Ready' || phase === 'Degraded') &&
+  conditions.every(({ type, status }) => status === 'True' || PRECAUTIONS.includes(type));
 
 /** Every condition, always; one that no rule disputes is `True`. */
 function conditionsOf(decision: Decision, { specRefusal, failure }: Troubles): Condition[] {
@@ -227,7 +226,7 @@ function serverStatus(view: View, server: ServerView): ServerStatus {
     role: roleOf(server),
     state: stateOf(view, server),
     ...positionsOf(view, server),
-    archive: archiveOf(server, view.situation.now),
+    archive: archiveStatus(server.report?.archive ?? null, view.situation.now),
     ...eligibility(view, server),
   };
 }
@@ -257,18 +256,6 @@ function backupsOf({ servers }: View): readonly BackupStatus[] {
           : `on ${wrong.name}: ${wrong.backup.verification?.problem ?? ''}`,
     };
   });
-}
-
-function archiveOf({ report }: ServerView, now: string): ArchiveStatus | null {
-  if (report?.archive == null) return null;
-  const { last, failure, waiting, freeBytes } = report.archive;
-  return {
-    lastArchivedWal: last?.file ?? null,
-    lastArchivedAt: last?.at ?? null,
-    failedSince: failure === null ? null : new Date(Date.parse(now) - failure.forMs).toISOString(),
-    waiting,
-    freeBytes,
-  };
 }
 
 function addressOf(view: View, { nodeId, spec }: ServerView): string | null {

@@ -29,7 +29,7 @@ const URGENT_POLL_MS = 5;
 /** A primary that is told to end waits this long for another server to take over. */
 const HANDOVER_MAX_MS = 15_000;
 /** What changes with every WAL file. */
-const ARCHIVE_MOVING: readonly string[] = ['last', 'waiting', 'forMs', 'pausedLeftMs'];
+const ARCHIVE_MOVING: readonly string[] = ['last', 'waiting', 'forMs', 'pausedLeftMs', 'window'];
 
 export class Instance {
   readonly #options: InstanceOptions;

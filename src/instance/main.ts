@@ -6,6 +6,7 @@ import { ControlClient } from '../adapters/control/client';
 import { PeerClient } from '../adapters/control/peer-client';
 import { createPeerServer } from '../adapters/control/peer-server';
 import { createLog, type Log } from '../adapters/log';
+import { baseBackupsOf } from '../core/archive/backups';
 import { type VolumeReport } from '../core/protocol';
 import { type Machine } from '../core/settings';
 import { Archive } from './archive/archive';
@@ -43,6 +44,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     walDirectory: join(dataDirectory(environment.dataVolume), 'pg_wal'),
     spoolDirectory: spoolFolder(environment.dataVolume),
     peers,
+    backups: () => baseBackupsOf(backups.listed),
     log,
   });
   await archive.listen();

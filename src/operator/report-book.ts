@@ -34,6 +34,7 @@ const MOVING: readonly string[] = [
   'forMs',
   'last',
   'waiting',
+  'window',
 ];
 
 /** Positions of a steady cluster move all the time, and so do what is free, left, and archived. */

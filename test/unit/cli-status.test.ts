@@ -2,9 +2,11 @@ import { expect } from 'chai';
 import { plain } from '../../src/cli/output';
 import { ago } from '../../src/cli/quantity-text';
 import { statusLines, statusText } from '../../src/cli/status-text';
+import { type ArchiveStatus } from '../../src/core/archive/status';
+import { type WindowReport } from '../../src/core/archive/window-report';
 import { type Divergence } from '../../src/core/protocol';
 import { type Loss } from '../../src/core/state';
-import { type ServerStatus, type Status } from '../../src/core/status';
+import { isServing, type ServerStatus, type Status } from '../../src/core/status';
 
 const NOW = new Date('2026-01-01T12:00:00.000Z');
 
@@ -121,6 +123,34 @@ const AFTER_FAILOVER: Status = {
   ],
 };
 
+const WINDOW: WindowReport = {
+  timeline: 3,
+  points: {
+    earliest: { lsn: '0/300', at: '2026-01-01T10:00:00.000Z' },
+    latest: { lsn: '0/500', at: '2026-01-01T11:59:00.000Z' },
+  },
+  because: null,
+  isDisturbed: false,
+};
+
+const ARCHIVE: ArchiveStatus = {
+  lastArchivedWal: null,
+  lastArchivedAt: null,
+  failedSince: null,
+  waiting: 0,
+  freeBytes: null,
+  recoveryWindow: null,
+};
+
+/** The paragraph behind the table of servers, each of which has one of these windows. */
+function recoveryLine(...windows: readonly WindowReport[]): string {
+  const servers = windows.map((recoveryWindow) =>
+    server({ archive: { ...ARCHIVE, recoveryWindow } }),
+  );
+  const status = { ...READY, servers, lastChange: null };
+  return statusText({ status, silence: null }, NOW, plain).split('\n\n').at(-1) ?? '';
+}
+
 const rows: readonly { name: string; text: () => string; expected: string }[] = [
   {
     name: 'a cluster that is ready',
@@ -214,6 +244,21 @@ lost in term 1, 4 min ago: 1 transaction, 4.1 kB (0/5A2C1B0..0/5A2D210), kept
   in diverged/3-0-5A2C1B0 on pg1`,
   },
   {
+    name: 'how far back there is a way, by the better archive',
+    text: () =>
+      recoveryLine(
+        { ...WINDOW, points: null, because: 'there is no base backup' },
+        { ...WINDOW, because: 'nothing leads further', isDisturbed: true },
+      ),
+    expected: 'recovery: to every point from 2 h ago (0/300) to 1 min ago (0/500), with gaps',
+  },
+  {
+    name: 'that there is no way back',
+    text: () => recoveryLine({ ...WINDOW, points: null, because: 'there is no base backup' }),
+    expected:
+      'recovery: to no point in time, there is no base backup; see pgswarm backups\n  orders',
+  },
+  {
     name: 'several clusters, one line each',
     text: () => statusLines([READY, { ...REFUSED, cluster: 'ledger' }], plain),
     expected: `CLUSTER  PHASE     PRIMARY             SERVERS  TERM  GENERATION
@@ -230,6 +275,17 @@ describe('status for people', () => {
   it('keeps its tables within 80 characters', () => {
     const [, , ...table] = statusText({ status: REFUSED, silence: null }, NOW, plain).split('\n');
     expect(Math.max(...table.map((line) => line.length))).to.be.at.most(80);
+  });
+
+  it('calls a cluster ready to be used though its archive fails, and not though a standby does', () => {
+    const without = (type: 'WalArchived' | 'ServersReady'): Status => ({
+      ...READY,
+      phase: 'Degraded',
+      conditions: [{ type, status: 'False', reason: 'Broken', message: 'it is broken' }],
+    });
+    expect(isServing(without('WalArchived'))).to.equal(true);
+    expect(isServing(without('ServersReady'))).to.equal(false);
+    expect(isServing({ ...READY, phase: 'Switchover' })).to.equal(false);
   });
 
   for (const [since, expected] of [

@@ -3,6 +3,7 @@
  * changed, and the rule that must decide. A rule that no row reaches fails the last test.
  */
 import { expect } from 'chai';
+import { type WindowReport } from '../../src/core/archive/window-report';
 import { type BackupRequest, type BackupTask } from '../../src/core/backup/task';
 import { type ArchiveReport } from '../../src/core/protocol';
 import { decide, RULES } from '../../src/core/decide';
@@ -99,6 +100,13 @@ const ARCHIVE: ArchiveReport = {
   waiting: 0,
   pausedLeftMs: null,
   freeBytes: null,
+  window: null,
+};
+const BROKEN: WindowReport = {
+  timeline: 1,
+  points: null,
+  because: 'nothing leads further',
+  isDisturbed: true,
 };
 
 const CASES: { name: string; situation: Situation; rule: string; because?: RegExp }[] = [
@@ -290,6 +298,21 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     situation: withReport(pair, 'pg1', { archive: { ...ARCHIVE, pausedLeftMs: 60_000 } }),
     rule: 'archive-paused',
     because: /archiving on pg1 is paused for 1m more/,
+  },
+  {
+    name: 'no archive leads from a backup to all WAL since',
+    situation: withReport(pair, 'pg1', { archive: { ...ARCHIVE, window: BROKEN } }),
+    rule: 'recovery-window-broken',
+    because: /nothing leads further; a new backup/,
+  },
+  {
+    name: 'one archive has a gap, and the other one has none',
+    situation: withReport(
+      withReport(pair, 'pg1', { archive: { ...ARCHIVE, window: BROKEN } }),
+      'pg2',
+      { archive: { ...ARCHIVE, window: { ...BROKEN, because: null, isDisturbed: false } } },
+    ),
+    rule: 'steady',
   },
   {
     name: 'a backup is asked for: the standby takes it',

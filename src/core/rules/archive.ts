@@ -1,4 +1,5 @@
 /** The archives of the servers: WAL that is not archived is a promise that is not kept. */
+import { bestWindow } from '../archive/window-report';
 import { type ArchiveFailure, type ArchiveReport } from '../protocol';
 import { formatDuration } from '../quantities';
 import { type View } from '../situation';
@@ -53,6 +54,19 @@ export const archiveRules: readonly Rule[] = [
         )
         .join('; '),
     condition: notArchived('ArchivingPaused'),
+  }),
+  rule<string>({
+    id: 'recovery-window-broken',
+    section: 'archive',
+    about:
+      'There is a backup, and no server’s archive leads from it to everything that was archived since.',
+    when: ({ servers }) => {
+      const best = bestWindow(servers.flatMap(({ report }) => report?.archive?.window ?? []));
+      return best?.isDisturbed === true ? best.because : null;
+    },
+    because: (missing, { spec }) =>
+      `not every point in time can be restored: ${missing}; a new backup opens a new window: pgswarm backup ${spec.cluster}`,
+    condition: { type: 'RecoveryWindow', reason: 'WalMissing' },
   }),
 ];
 

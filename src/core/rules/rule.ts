@@ -55,6 +55,7 @@ export type ConditionType =
   | 'ServersReady'
   | 'Synchronous'
   | 'WalArchived'
+  | 'RecoveryWindow'
   | 'PrimaryAsDeclared'
   | 'SpecValid';
 

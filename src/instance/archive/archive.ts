@@ -11,7 +11,8 @@ import { type ArchivedFile } from '../../adapters/control/peer-server';
 import { type PeerClient } from '../../adapters/control/peer-client';
 import { type Log } from '../../adapters/log';
 import { writeDurably } from '../../adapters/postgres/durable-files';
-import { inventoryOf, merge, type Inventory } from '../../core/archive/inventory';
+import { type BaseBackup } from '../../core/archive/backups';
+import { merge, type Inventory } from '../../core/archive/inventory';
 import { lackingFiles } from '../../core/archive/lacking-files';
 import { type RestorableArchive } from '../../core/archive/choose-backup';
 import { renderStoredFile } from '../../core/archive/stored-files';
@@ -22,16 +23,18 @@ import {
   type WalFile,
 } from '../../core/archive/wal-files';
 import { belongs } from '../../core/archive/way';
+import { type WindowReport } from '../../core/archive/window-report';
 import { messageOf } from '../../core/errors';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
 import { historiesFolder, leaveMark, promoteMark } from '../../core/settings';
 import { type Compression } from '../../core/spec';
 import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
-import { ArchiveStore } from './archive-store';
+import { ArchiveStore, type ArchiveSpace } from './archive-store';
 import { Archiver } from './archiver';
 import { milestonesIn } from './milestones';
 import { PeerArchives, type Database } from './peer-archives';
+import { inventoryIn, recoveryWindow } from './recovery-window';
 import { Restorer } from './restorer';
 import { later, openWalSocket, type WalAnswer, type WalQuestion } from './wal-socket';
 
@@ -43,6 +46,8 @@ export interface ArchiveOptions {
   /** A directory on the data volume, of no value at any time. */
   readonly spoolDirectory: string;
   readonly peers: Pick<PeerClient, 'holdingsOf' | 'openArchived'>;
+  /** Those in the volume from which a recovery can begin. */
+  readonly backups: () => readonly BaseBackup[];
   readonly log: Log;
 }
 
@@ -79,7 +84,8 @@ export class Archive {
   /** Revision of the store in which they were looked for. */
   #historiesOf: string | null = null;
   #known: { readonly revision: string; readonly segments: Inventory } | null = null;
-  #freeBytes: number | null = null;
+  #space: ArchiveSpace | null = null;
+  #window: WindowReport | null = null;
   /** What was lacking at the last look: not merely on its way here. */
   #lacked: ReadonlySet<string> = new Set();
 
@@ -129,6 +135,7 @@ export class Archive {
     this.#histories = {};
     this.#historiesOf = null;
     this.#known = null;
+    this.#window = null;
   }
 
   /**
@@ -194,7 +201,8 @@ export class Archive {
       failure: failure === null ? null : { ...failure, forMs: Date.now() - failure.sinceMs },
       waiting: waiting ?? 0,
       pausedLeftMs: pausedForMs === null ? null : Math.round(pausedForMs),
-      freeBytes: this.#freeBytes,
+      freeBytes: this.#space?.freeBytes ?? null,
+      window: this.#window,
     };
   }
 
@@ -291,8 +299,9 @@ export class Archive {
     this.#isKeepingUp = true;
     try {
       await parts.store.open();
-      this.#freeBytes = (await parts.store.space()).freeBytes;
+      this.#space = await parts.store.space();
       await this.#readHistories(parts);
+      this.#window = await this.#lookBack(parts);
       await parts.archiver.countWaiting().catch(() => 0);
       await this.#peers.refresh(parts.database);
       await this.#repair(parts);
@@ -301,6 +310,17 @@ export class Archive {
     } finally {
       this.#isKeepingUp = false;
     }
+  }
+
+  /** Not for every report: what is in the archive is looked through here in any case. */
+  async #lookBack(parts: Parts): Promise<WindowReport> {
+    const { segmentBytes } = parts.database;
+    const contents = {
+      segmentBytes,
+      inventory: this.#inventory(parts),
+      backups: this.#options.backups(),
+    };
+    return await recoveryWindow(parts.store, contents, this.#allHistories());
   }
 
   /** Brings what peers have and this archive lacks. */
@@ -317,7 +337,9 @@ export class Archive {
       // Segments that are just being archived here need no repair.
       const isDue = file.kind === 'history' || this.#lacked.has(renderWalFile(file));
       // What is known of the peers must not grow old, and the own WAL goes first.
-      if (performance.now() > untilMs || (this.#freeBytes ?? 0) < REPAIR_FREE_BYTES_MIN) break;
+      if (performance.now() > untilMs || (this.#space?.freeBytes ?? 0) < REPAIR_FREE_BYTES_MIN) {
+        break;
+      }
       if (isDue) await this.#repairFile(parts, file);
     }
     this.#lacked = new Set(lacking.map(renderWalFile));
@@ -344,7 +366,7 @@ export class Archive {
   #inventory(parts: Parts): Inventory {
     const { revision } = parts.store;
     if (this.#known?.revision !== revision) {
-      this.#known = { revision, segments: inventoryIn(parts) };
+      this.#known = { revision, segments: inventoryIn(parts.store, parts.database.segmentBytes) };
     }
     return this.#known.segments;
   }
@@ -378,11 +400,4 @@ export class Archive {
     this.#histories = { ...this.#histories, [file.timeline]: parseTimelineHistory(text) };
     await writeDurably(join(historiesFolder(this.#options.socket), renderWalFile(file)), text);
   }
-}
-
-function inventoryIn({ store, database }: Parts): Inventory {
-  const segments = [...store.files()].flatMap(
-    ({ file }) => parseSegment(renderWalFile(file), database.segmentBytes) ?? [],
-  );
-  return inventoryOf(segments);
 }

@@ -110,6 +110,11 @@ export class Backups implements BackupPort {
     return { backup: this.#work, backups: this.#listed.slice(-SHOWN_MAX) };
   }
 
+  /** All of them, also those that are too old for a report. */
+  get listed(): readonly BackupSummary[] {
+    return this.#listed;
+  }
+
   obey(order: BackupOrder | null): void {
     if (order?.id === this.#underWay?.id) return;
     this.#underWay?.abort.abort();

@@ -1,0 +1,31 @@
+/** What the user is told of a server's archive. */
+import { type ArchiveReport } from '../protocol';
+import { type WindowReport } from './window-report';
+
+export interface ArchiveStatus {
+  readonly lastArchivedWal: string | null;
+  /** ISO 8601. */
+  readonly lastArchivedAt: string | null;
+  /** ISO 8601; null: nothing fails. */
+  readonly failedSince: string | null;
+  /** WAL files that wait to be archived. */
+  readonly waiting: number;
+  readonly freeBytes: number | null;
+  /** To which points in time it leads. */
+  readonly recoveryWindow: WindowReport | null;
+}
+
+/** null while nothing is known of it; `now` is ISO 8601. */
+export function archiveStatus(report: ArchiveReport | null, now: string): ArchiveStatus | null {
+  if (report === null) return null;
+  const { last, failure, waiting, freeBytes, window } = report;
+  const ago = (ms: number): string => new Date(Date.parse(now) - ms).toISOString();
+  return {
+    lastArchivedWal: last?.file ?? null,
+    lastArchivedAt: last?.at ?? null,
+    failedSince: failure === null ? null : ago(failure.forMs),
+    waiting,
+    freeBytes,
+    recoveryWindow: window,
+  };
+}
