@@ -45,7 +45,7 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^(node:|(?!\\./|\\.\\./)|.*/(adapters|operator|instance|cli)/)',
+              regex: '^(node:|(?!\\./|\\.\\./|croner$)|.*/(adapters|operator|instance|cli)/)',
               message: pure,
             },
           ],

@@ -11,7 +11,7 @@ import { nearest } from '../core/nearest';
 import { specRecordName, stateRecordName, type SecretPurpose } from '../core/names';
 import { type Observation, type SwarmSeen } from '../core/observation';
 import { viewOf, type Situation, type View } from '../core/situation';
-import { type SpecRecord } from '../core/spec';
+import { type SpecRecord, upgradedSpec } from '../core/spec';
 import { initialState, upgraded, type ClusterState } from '../core/state';
 import { statusOf, type Status } from '../core/status';
 import { type ClusterAnswer } from '../operator/operator';
@@ -36,7 +36,7 @@ export async function clusterNames(store: Store): Promise<readonly string[]> {
 /** The cluster's spec as it is in force; refuses with the names that there are. */
 export async function readSpec(store: Store, cluster: string): Promise<StoredRecord<SpecRecord>> {
   const record = await store.read<SpecRecord>(specRecordName(cluster));
-  if (record !== null) return record;
+  if (record !== null) return { ...record, value: upgradedSpec(record.value) };
   const known = await clusterNames(store);
   const meant = nearest(cluster, known);
   const advice =

@@ -1,7 +1,7 @@
 /** A file's spec beside the one that is in force: what `apply` would make of it. */
 import { hasErrors } from '../core/findings';
 import { specRecordName } from '../core/names';
-import { type Spec, type SpecRecord } from '../core/spec';
+import { type Spec, type SpecRecord, upgradedSpec } from '../core/spec';
 import { otherClusters } from '../operator/accept-spec';
 import { checkFile, showFindings } from './documents';
 import { type CliPorts } from './ports';
@@ -24,7 +24,10 @@ export async function propose(ports: CliPorts, file: string): Promise<Proposal |
   const { spec, document, findings } = checked;
   if (spec === null || hasErrors(findings)) return null;
   const present = await store.read<SpecRecord>(specRecordName(spec.cluster));
-  return compare(present?.value ?? null, offered(spec, document, ports));
+  return compare(
+    present === null ? null : upgradedSpec(present.value),
+    offered(spec, document, ports),
+  );
 }
 
 const offered = (spec: Spec, document: unknown, { now, user }: CliPorts): SpecRecord => ({

@@ -45,6 +45,20 @@ function fieldsOf(spec: Spec): Field[] {
     ...failoverFields(spec.failover),
     ['spec.archive.compression', spec.archive.compression],
     ['spec.archive.timeout', formatDuration(spec.archive.timeoutMs)],
+    ...backupFields(spec.backup),
+  ];
+}
+
+function backupFields({ retention: { keep, maxAgeMs }, schedules }: Spec['backup']): Field[] {
+  const at = 'spec.backup';
+  return [
+    ...(keep === null ? [] : [[`${at}.retention.keep`, String(keep)] as const]),
+    ...(maxAgeMs === null ? [] : [[`${at}.retention.maxAge`, formatDuration(maxAgeMs)] as const]),
+    ...schedules.flatMap(({ name, ...fields }) =>
+      Object.entries(fields).flatMap(([field, value]): Field[] =>
+        value === null ? [] : [[`${at}.schedules.${name}.${field}`, String(value)]],
+      ),
+    ),
   ];
 }
 

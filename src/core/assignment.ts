@@ -87,8 +87,9 @@ export function positionsIn({ primary }: View): Readonly<Record<string, Lsn>> {
 
 export function settingsOf(spec: Spec): InstanceSettings {
   const { parameters, hba, database, owner } = spec.postgres;
-  const { network, archive } = spec;
-  return { parameters, hba, database, owner, subnet: network.subnet, archive };
+  const { network, archive, backup } = spec;
+  const { retention } = backup;
+  return { parameters, hba, database, owner, subnet: network.subnet, archive, retention };
 }
 
 /** While an old primary is on its way out everybody is asked, and may promise nothing. */

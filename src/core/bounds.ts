@@ -50,8 +50,17 @@ const ARCHIVE_TIMEOUT: Range = {
   usual: '5m',
 };
 
+/** Shorter than this nobody could notice a mistake and go back behind it. */
+const RETENTION_AGE: Range = {
+  minMs: HOUR_MS,
+  maxMs: 100 * 365 * 24 * HOUR_MS,
+  tooShort: 'a mistake would be out of reach before anybody has noticed it',
+  tooLong: 'that is for ever; leave `maxAge` out',
+  usual: 'to keep everything',
+};
+
 /** Every quantity can be read and lies within its bounds. */
-export function checkBounds({ switchover, failover, archive }: SpecDraft): Finding[] {
+export function checkBounds({ switchover, failover, archive, backup }: SpecDraft): Finding[] {
   return [
     ...checkQuantity('spec.switchover.maxLag', switchover?.maxLag, parseSize),
     ...checkDuration('spec.switchover.timeout', switchover?.timeout, within(TIMEOUT)),
@@ -64,6 +73,11 @@ export function checkBounds({ switchover, failover, archive }: SpecDraft): Findi
       within(FAILBACK_AFTER),
     ),
     ...checkDuration('spec.archive.timeout', archive?.timeout, unlessZero(within(ARCHIVE_TIMEOUT))),
+    ...checkDuration(
+      'spec.backup.retention.maxAge',
+      backup?.retention?.maxAge,
+      within(RETENTION_AGE),
+    ),
   ];
 }
 

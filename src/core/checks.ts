@@ -4,6 +4,7 @@
  * document with other faults still gets all its findings at once.
  */
 import { checkAvailability } from './availability';
+import { checkSchedules } from './backup/check-schedules';
 import { checkBounds } from './bounds';
 import { type Draft, type ServerDraft, type SpecDraft } from './draft';
 import { DEFAULTS, type NodeChoice, type PostgresCluster } from './generated';
@@ -41,6 +42,7 @@ export function checkSpec(
     ...checkPostgres(spec),
     ...checkBounds(spec),
     ...checkAvailability(spec),
+    ...checkSchedules(spec),
   ]);
 }
 

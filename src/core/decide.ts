@@ -18,6 +18,7 @@ import { ledgerRules } from './rules/ledger';
 import { maintenanceRules } from './rules/maintenance';
 import { objectRules } from './rules/objects';
 import { promotionRules, promotionWaits } from './rules/promotion';
+import { scheduleRules } from './rules/schedules';
 import { safetyRules } from './rules/safety';
 import { serverRules } from './rules/servers';
 import { requestRules } from './rules/request';
@@ -41,6 +42,7 @@ export const RULES: readonly Rule[] = [
   ...maintenanceRules,
   ...serverRules,
   ...archiveRules,
+  ...scheduleRules,
   ...backupRules,
   ...requestRules,
 ];

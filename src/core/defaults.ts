@@ -4,10 +4,12 @@
  */
 import { DEFAULTS, type NodeChoice, type PostgresCluster } from './generated';
 import { parseDuration, parseSize, type Parsed } from './quantities';
-import type { NodeSelector, Spec } from './spec';
+import type { BackupSpec, NodeSelector, Spec } from './spec';
 
 /** A value of `spec.postgres.parameters` as the user may write it. */
 export type ParameterValue = string | number | boolean;
+
+type BackupDocument = NonNullable<PostgresCluster['spec']['backup']>;
 
 export function withDefaults(document: PostgresCluster): Spec {
   const { metadata, spec } = document;
@@ -56,6 +58,22 @@ export function withDefaults(document: PostgresCluster): Spec {
       compression: archive.compression,
       timeoutMs: valueOf(parseDuration(archive.timeout)),
     },
+    backup: backupOf(spec.backup),
+  };
+}
+
+function backupOf({ retention = {}, schedules = [] }: BackupDocument = {}): BackupSpec {
+  const { keep, maxAge } = retention;
+  return {
+    retention: {
+      keep: keep ?? null,
+      maxAgeMs: maxAge === undefined ? null : valueOf(parseDuration(maxAge)),
+    },
+    schedules: schedules.map((schedule) => ({
+      server: null,
+      ...DEFAULTS.backup.schedules,
+      ...schedule,
+    })),
   };
 }
 

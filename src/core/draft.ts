@@ -9,4 +9,7 @@ export type Draft<T> = T extends readonly (infer Item)[]
     : T;
 
 export type SpecDraft = Draft<PostgresCluster['spec']>;
+export type ScheduleDraft = NonNullable<
+  NonNullable<NonNullable<SpecDraft['backup']>['schedules']>[number]
+>;
 export type ServerDraft = NonNullable<NonNullable<SpecDraft['servers']>[number]>;

@@ -169,6 +169,30 @@ export interface PostgresCluster {
        */
       timeout?: string;
     };
+    /**
+     * When backups are taken, and how long they are kept.
+     */
+    backup?: {
+      /**
+       * What every server throws away of its own archive: backups that no rule wants, then the WAL that no backup needs any more. Without a rule everything is kept, and the disks fill.
+       */
+      retention?: {
+        /**
+         * So many backups stay, the newest that can be restored; increments count, and what they build on stays with them. Dumps are counted for themselves.
+         */
+        keep?: number;
+        /**
+         * The cluster can be restored to every point since then. With `keep`, too, a backup stays for as long as either of the two wants it.
+         */
+        maxAge?: string;
+      };
+      /**
+       * Backups that are taken by themselves. Of several that are due at once the one that stands first is taken first.
+       *
+       * @maxItems 16
+       */
+      schedules?: Schedule[];
+    };
   };
 }
 /**
@@ -207,6 +231,39 @@ export interface NodeChoice {
     [k: string]: string;
   };
 }
+/**
+ * One schedule.
+ */
+export interface Schedule {
+  /**
+   * Name of the schedule, unique in the cluster. Small letters, digits and `-`, at most 30 characters.
+   */
+  name: string;
+  /**
+   * When, as in a crontab: minute, hour, day of the month, month and day of the week, or `@hourly`, `@daily`, `@weekly`, `@monthly`.
+   */
+  schedule: string;
+  /**
+   * Time zone of the schedule, by its IANA name.
+   */
+  timeZone?: string;
+  /**
+   * `base`: of the whole server, by pg_basebackup. `dump`: of its databases, by pg_dump.
+   */
+  method?: 'base' | 'dump';
+  /**
+   * Only what has changed since the newest base backup; a full one where there is none. Needs `summarize_wal: on` among the parameters.
+   */
+  incremental?: boolean;
+  /**
+   * The server that takes it. Without it a standby does, if there is one.
+   */
+  server?: string;
+  /**
+   * No backup is taken; what would have been due meanwhile is not made up for.
+   */
+  suspend?: boolean;
+}
 
 /** Defaults of the spec's fields; under `servers` those of one server. */
 export const DEFAULTS = {
@@ -229,4 +286,5 @@ export const DEFAULTS = {
     failbackAfter: '5m',
   },
   archive: { compression: 'zstd', timeout: '5m' },
+  backup: { schedules: { timeZone: 'UTC', method: 'base', incremental: false, suspend: false } },
 } as const;

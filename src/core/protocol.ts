@@ -8,7 +8,7 @@ import type { WindowReport } from './archive/window-report';
 import type { BackupOrder } from './backup/backup';
 import type { BackupSummary, BackupWork } from './backup/task';
 import type { Lsn } from './lsn';
-import type { ArchiveSpec } from './spec';
+import type { ArchiveSpec, RetentionSpec } from './spec';
 import type { TimelineLeft } from './timelines';
 
 /** Time between two heartbeats when nothing happens. */
@@ -310,6 +310,7 @@ export interface InstanceSettings {
   readonly database: string;
   readonly owner: string;
   readonly archive: ArchiveSpec;
+  readonly retention: RetentionSpec;
 }
 
 // ── primary → peer ───────────────────────────────────────────────────────────────────────────

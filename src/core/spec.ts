@@ -38,12 +38,40 @@ export interface Spec {
     readonly failbackAfterMs: number;
   };
   readonly archive: ArchiveSpec;
+  readonly backup: BackupSpec;
 }
 
 export interface ArchiveSpec {
   readonly compression: Compression;
   /** A segment that is not full is archived after this long; 0: never. */
   readonly timeoutMs: number;
+}
+
+export interface BackupSpec {
+  readonly retention: RetentionSpec;
+  /** In the user's order. */
+  readonly schedules: readonly ScheduleSpec[];
+}
+
+/** Nothing is thrown away while both are null. */
+export interface RetentionSpec {
+  /** So many usable backups, the newest. */
+  readonly keep: number | null;
+  /** Every point since then stays reachable. */
+  readonly maxAgeMs: number | null;
+}
+
+export interface ScheduleSpec {
+  readonly name: string;
+  /** Five fields, as in a crontab. */
+  readonly schedule: string;
+  /** IANA name. */
+  readonly timeZone: string;
+  readonly method: 'base' | 'dump';
+  readonly incremental: boolean;
+  /** null: a standby if there is one. */
+  readonly server: string | null;
+  readonly suspend: boolean;
 }
 
 export type Compression = 'zstd' | 'lz4' | 'gzip' | 'none';
@@ -100,3 +128,11 @@ export interface SpecRecord {
 export type SpecSource =
   | { readonly kind: 'apply'; readonly by: string }
   | { readonly kind: 'file'; readonly path: string };
+
+/** A record that an earlier version has written, with what it did not know yet. */
+export function upgradedSpec(record: SpecRecord): SpecRecord {
+  const since: Pick<Spec, 'backup'> = {
+    backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
+  };
+  return { ...record, spec: { ...since, ...record.spec } };
+}

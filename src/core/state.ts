@@ -43,6 +43,8 @@ export interface ClusterState {
   /** The backup that is asked for, or being taken. */
   readonly backup: BackupTask | null;
   readonly lastBackup: BackupResult | null;
+  /** The schedules that are followed, by name. */
+  readonly schedules: Readonly<Record<string, ScheduleState>>;
   /** Newest last, at most LOSSES_MAX. */
   readonly losses: readonly Loss[];
   /** +1 at every change that is begun; part of its id. */
@@ -103,6 +105,17 @@ export interface Restart {
   readonly id: string;
   /** Those that are still to be done, in order. */
   readonly servers: readonly string[];
+}
+
+/** A schedule of backups since it is followed: what was due before is not made up for. */
+export interface ScheduleState {
+  /** As it was declared; with another expression or time zone it is another schedule. */
+  readonly schedule: string;
+  readonly timeZone: string;
+  /** The first moment of which nothing has come yet; null: there is none. */
+  readonly nextDueAt: string | null;
+  /** The last moment that a backup was asked for, and when that was. */
+  readonly last: { readonly dueAt: string; readonly at: string } | null;
 }
 
 /** An entry of the loss ledger: first an estimate, exact when the old primary has rejoined. */
@@ -192,6 +205,7 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     restart: null,
     backup: null,
     lastBackup: null,
+    schedules: {},
     losses: [],
     changes: 0,
     change: null,

@@ -43,6 +43,8 @@ export interface Status {
   readonly lastBackup: BackupResult | null;
   /** Oldest first; where each of them is. */
   readonly backups: readonly BackupStatus[];
+  /** In the spec's order. */
+  readonly schedules: readonly ScheduleStatus[];
   /** The decision of this moment: rule id and sentence. */
   readonly decision: { readonly rule: string; readonly because: string };
 }
@@ -102,6 +104,18 @@ export interface BackupStatus extends Omit<BackupSummary, 'verification'> {
   readonly problem: string | null;
 }
 
+export interface ScheduleStatus {
+  readonly name: string;
+  readonly schedule: string;
+  readonly timeZone: string;
+  readonly suspended: boolean;
+  /** ISO 8601; in the past: it waits. null: it is suspended, or not followed yet. */
+  readonly nextDueAt: string | null;
+  /** The last moment that a backup was asked for, and when that was. */
+  readonly lastDueAt: string | null;
+  readonly lastBegunAt: string | null;
+}
+
 export interface Condition {
   readonly type: ConditionType;
   readonly status: 'True' | 'False';
@@ -145,6 +159,7 @@ export function statusOf(view: View, decision: Decision, troubles: Troubles = NO
     backupUnderWay: backupUnderWay(decision),
     lastBackup: state.lastBackup,
     backups: backupsOf(view),
+    schedules: schedulesOf(view),
     decision: { rule: decision.rule, because: decision.because },
   };
 }
@@ -257,6 +272,20 @@ function backupsOf({ servers }: View): readonly BackupStatus[] {
     };
   });
 }
+
+const schedulesOf = ({ spec, state }: View): readonly ScheduleStatus[] =>
+  spec.backup.schedules.map(({ name, schedule, timeZone, suspend }) => {
+    const followed = state.schedules[name];
+    return {
+      name,
+      schedule,
+      timeZone,
+      suspended: suspend,
+      nextDueAt: followed?.nextDueAt ?? null,
+      lastDueAt: followed?.last?.dueAt ?? null,
+      lastBegunAt: followed?.last?.at ?? null,
+    };
+  });
 
 function addressOf(view: View, { nodeId, spec }: ServerView): string | null {
   const node = view.swarm?.nodes.find(({ id }) => id === nodeId);

@@ -16,6 +16,7 @@ import {
   type PromotionRequest,
   type Restart,
   type RoleChange,
+  type ScheduleState,
   type SyncState,
 } from './state';
 
@@ -313,6 +314,22 @@ export const backupEnded = (state: ClusterState, lastBackup: BackupResult): Clus
   backup: null,
   lastBackup,
 });
+
+/** From now on these schedules are followed, and no others. */
+export const schedulesFollowed = (
+  state: ClusterState,
+  schedules: ClusterState['schedules'],
+): ClusterState => ({ ...state, schedules });
+
+/** A schedule was due and asks for its backup. */
+export function scheduledBackupRequested(
+  state: ClusterState,
+  request: BackupRequest,
+  { name, followed }: { readonly name: string; readonly followed: ScheduleState },
+): ClusterState {
+  const schedules = { ...state.schedules, [name]: followed };
+  return { ...backupRequested(state, request), schedules };
+}
 
 /** The restart is done on this server, or is not to be done there any more. */
 export function serverRestarted(state: ClusterState, server: string): ClusterState {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type OtherCluster } from '../core/checks';
 import { OperatingError } from '../core/errors';
 import { CLUSTER_LABEL, specRecordName } from '../core/names';
-import { type Spec, type SpecRecord, type SpecSource } from '../core/spec';
+import { type Spec, type SpecRecord, type SpecSource, upgradedSpec } from '../core/spec';
 import { type Store, type StoredRecord } from '../core/ports';
 
 export interface SpecOffer {
@@ -54,7 +54,7 @@ async function offerOnce(store: Store, offer: SpecOffer): Promise<Acceptance> {
     const message = `the cluster ${cluster} is being deleted; apply it again when it is gone`;
     throw new OperatingError('refused', 'BeingDeleted', message);
   }
-  if (isDeepStrictEqual(present.value.spec, offer.spec)) {
+  if (isDeepStrictEqual(upgradedSpec(present.value).spec, offer.spec)) {
     await rememberDigest(store, present, offer.digest);
     return { outcome: 'unchanged', generation };
   }

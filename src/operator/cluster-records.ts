@@ -6,7 +6,7 @@
 import { OperatingError } from '../core/errors';
 import { CLUSTER_LABEL, specRecordName, stateRecordName } from '../core/names';
 import { type Store, type StoredRecord } from '../core/ports';
-import { type SpecRecord } from '../core/spec';
+import { upgradedSpec, type SpecRecord } from '../core/spec';
 import { upgraded, type ClusterState } from '../core/state';
 
 /** After so long an answer is taken for lost; Raft elects, and another leader may be about to. */
@@ -89,7 +89,8 @@ export class ClusterRecords {
 
   async #read(): Promise<void> {
     const { store, cluster } = this.#ports;
-    this.#spec = await answered(store.read<SpecRecord>(specRecordName(cluster)));
+    const spec = await answered(store.read<SpecRecord>(specRecordName(cluster)));
+    this.#spec = spec === null ? null : { ...spec, value: upgradedSpec(spec.value) };
     const state = await answered(store.read<ClusterState>(stateRecordName(cluster)));
     this.#state = state === null ? null : { ...state, value: upgraded(state.value) };
     if (this.#isUnsettled && this.#state !== null) await this.#settle(this.#state);

@@ -26,6 +26,7 @@ const SETTINGS: InstanceSettings = {
   database: 'app',
   owner: 'app',
   archive: { compression: 'zstd', timeoutMs: 300_000 },
+  retention: { keep: null, maxAgeMs: null },
 };
 
 const isPrimary = ({ postgres }: Report): boolean => postgres.state === 'primary';

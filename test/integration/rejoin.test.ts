@@ -48,6 +48,7 @@ const SETTINGS: InstanceSettings = {
   database: 'app',
   owner: 'app',
   archive: { compression: 'zstd', timeoutMs: 300_000 },
+  retention: { keep: null, maxAgeMs: null },
 };
 const NAMES = ['pg1', 'pg2', 'pg3'] as const;
 const MEGABYTE = 1024 * 1024;

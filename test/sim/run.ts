@@ -173,5 +173,6 @@ function specFor(random: Random, { servers, ttlMs = 5_000, synchronous: given }:
       failbackAfterMs: 300_000,
     },
     archive: { compression: 'zstd', timeoutMs: 300_000 },
+    backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
   };
 }

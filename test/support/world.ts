@@ -31,6 +31,7 @@ export function spec(changes: Partial<Spec> = {}): Spec {
       failbackAfterMs: 300_000,
     },
     archive: { compression: 'zstd', timeoutMs: 300_000 },
+    backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
     ...changes,
   };
 }

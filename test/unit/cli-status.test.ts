@@ -50,6 +50,7 @@ const READY: Status = {
   backupUnderWay: null,
   lastBackup: null,
   backups: [],
+  schedules: [],
   lastChange: {
     kind: 'switchover',
     from: 'pg2',

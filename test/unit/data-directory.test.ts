@@ -17,6 +17,7 @@ const settings = (line: string): InstanceSettings => ({
   database: 'app',
   owner: 'app',
   archive: { compression: 'zstd', timeoutMs: 300_000 },
+  retention: { keep: null, maxAgeMs: null },
 });
 const works = async (): Promise<void> => await Promise.resolve();
 const breaks = async (): Promise<void> => await Promise.reject(new Error('the connection broke'));

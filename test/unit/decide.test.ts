@@ -8,6 +8,7 @@ import { type BackupRequest, type BackupTask } from '../../src/core/backup/task'
 import { type ArchiveReport } from '../../src/core/protocol';
 import { decide, RULES } from '../../src/core/decide';
 import { type Section } from '../../src/core/rules/rule';
+import { type ScheduleSpec } from '../../src/core/spec';
 import { type Situation } from '../../src/core/situation';
 import {
   empty,
@@ -25,6 +26,21 @@ const deleted = (situation: Situation, removeVolumes = false): Situation => ({
   ...situation,
   record: { ...situation.record, deletion: { removeVolumes } },
 });
+const SCHEDULE: ScheduleSpec = {
+  name: 'nightly',
+  schedule: '0 2 * * *',
+  timeZone: 'UTC',
+  method: 'base',
+  incremental: false,
+  server: null,
+  suspend: false,
+};
+const scheduled = (situation: Situation, server = 'pg2'): Situation => {
+  const { schedule, timeZone } = SCHEDULE;
+  const nightly = { schedule, timeZone, nextDueAt: '2026-01-01T00:00:00.000Z', last: null };
+  const backup = { ...situation.record.spec.backup, schedules: [{ ...SCHEDULE, server }] };
+  return withState(withSpec(situation, { backup }), { schedules: { nightly } });
+};
 const later = (situation: Situation, ms: number): Situation => ({
   ...situation,
   observation: {
@@ -328,6 +344,26 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
       { postgres: stoppedReport('shut down in recovery') },
     ),
     rule: 'standby-not-streaming',
+  },
+  {
+    name: 'a schedule is new',
+    situation: withSpec(pair, { backup: { ...pair.record.spec.backup, schedules: [SCHEDULE] } }),
+    rule: 'schedules-follow',
+    because: /nightly, next at 2026-01-01T02:00:00.000Z/,
+  },
+  { name: 'a schedule is due', situation: scheduled(pair), rule: 'schedule-due' },
+  {
+    name: 'a schedule is due, and its server does not run',
+    situation: withReport(scheduled(pair), 'pg2', {
+      postgres: stoppedReport('shut down in recovery'),
+    }),
+    rule: 'standby-not-streaming',
+  },
+  {
+    name: 'a schedule is due, and nobody knows its server',
+    situation: scheduled(pair, 'pg9'),
+    rule: 'schedule-waits',
+    because: /nightly is due since 2026-01-01T00:00:00.000Z and waits for pg9/,
   },
   {
     name: 'a backup is being taken',

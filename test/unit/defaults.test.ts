@@ -32,6 +32,7 @@ describe('defaults', () => {
         failbackAfterMs: 300_000,
       },
       archive: { compression: 'zstd', timeoutMs: 300_000 },
+      backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
     });
   });
 
@@ -58,6 +59,32 @@ describe('defaults', () => {
       number: 1,
       durability: 'preferred',
     });
+  });
+
+  it('know what a schedule does not say', () => {
+    const { backup } = withDefaults(
+      document({
+        backup: {
+          retention: { maxAge: '14d' },
+          schedules: [
+            { name: 'nightly', schedule: '@daily' },
+            { name: 'dump', schedule: '@weekly', method: 'dump', server: 'pg2', suspend: true },
+          ],
+        },
+      }),
+    );
+    expect(backup.retention).to.deep.equal({ keep: null, maxAgeMs: 14 * 86_400_000 });
+    const [nightly, dump] = backup.schedules;
+    expect(nightly).to.deep.equal({
+      name: 'nightly',
+      schedule: '@daily',
+      timeZone: 'UTC',
+      method: 'base',
+      incremental: false,
+      server: null,
+      suspend: false,
+    });
+    expect(dump).to.deep.include({ method: 'dump', server: 'pg2', suspend: true });
   });
 
   it('sort the servers, whatever their order in the file', () => {

@@ -111,9 +111,9 @@ const TEXTS = [
   },
   {
     name: 'another kind of the design',
-    text: 'apiVersion: pgswarm.dev/v1\nkind: Backup\nspec: { x: 1 }\n',
+    text: 'apiVersion: pgswarm.dev/v1\nkind: ScheduledBackup\nspec: { x: 1 }\n',
     findings: [
-      'kind: Backup is not part of this version → use PostgresCluster, the one kind there is',
+      'kind: ScheduledBackup is not part of this version → write it under spec.backup.schedules of the PostgresCluster',
     ],
   },
   {
@@ -139,13 +139,33 @@ const TEXTS = [
     ],
   },
   {
-    name: 'a field that is misspelt, one that is unknown, and some of later versions',
-    text: `${HEAD}${SPEC}  zzzzzz: 1\n  fail-over: {}\n  backup: {}\n  failover: { failback: adopt }\n`,
+    name: 'schedules with a mistake each',
+    text: `${HEAD}${SPEC}  backup:
+    retention: { keep: 0, maxAge: 7 }
+    schedules:
+      - { name: a, schedule: "0 0 2 * * *", timeZone: Mars/Olympus }
+      - { name: a, schedule: "0 2 * * *", method: dump, incremental: true, server: pg7 }
+      - { name: B, schedule: "@daily", incremental: true }
+`,
     findings: [
-      'spec.backup: "backup" is not part of this version → remove it; there is no schedule yet, call `pgswarm backup` from cron',
+      'spec.backup.retention.keep: must be 1 or more → use a larger number',
+      'spec.backup.retention.maxAge: "7" is not a duration: the unit is missing → write a number and one of ms, s, m, h, d: 500ms, 5s, 2m, 1h, 14d',
+      'spec.backup.schedules[0].schedule: "0 0 2 * * *" is not a schedule: it has 6 fields instead of 5: minute, hour, day of the month, month, day of the week → write it as in a crontab: "0 2 * * *" is every night at two',
+      'spec.backup.schedules[0].timeZone: there is no time zone "Mars/Olympus" → use an IANA name, such as Europe/Berlin or UTC',
+      'spec.backup.schedules[1].incremental: a dump is never incremental → remove it, or write `method: base`',
+      'spec.backup.schedules[1].name: there is a schedule a already, at spec.backup.schedules[0] → give each schedule a name of its own',
+      'spec.backup.schedules[1].server: there is no server "pg7" → name one of the servers (pg1), or remove it',
+      'spec.backup.schedules[2].name: "B" is not a name → use small letters, digits and `-`, at most 30 characters, such as pg1',
+      'spec.backup.schedules[2].incremental: WAL is not summarized, so every one of these backups will be full → write `summarize_wal: on` under spec.postgres.parameters',
+    ],
+  },
+  {
+    name: 'a field that is misspelt, one that is unknown, and some of later versions',
+    text: `${HEAD}${SPEC}  zzzzzz: 1\n  fail-over: {}\n  failover: { failback: adopt }\n`,
+    findings: [
       'spec.fail-over: there is no field "fail-over" here → did you mean `failover`?',
       'spec.failover.failback: "adopt" is not part of this version → write hold, and the new primary into the file yourself',
-      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, replication, switchover, failover, archive',
+      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, replication, switchover, failover, archive, backup',
     ],
   },
   {

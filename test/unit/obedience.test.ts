@@ -15,6 +15,7 @@ const assignment = (changes: Partial<Assignment> = {}): Assignment => ({
     database: 'app',
     owner: 'app',
     archive: { compression: 'zstd', timeoutMs: 300_000 },
+    retention: { keep: null, maxAgeMs: null },
   },
   reportEveryMs: 1000,
   ttlMs: 5000,

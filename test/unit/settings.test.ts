@@ -28,6 +28,7 @@ const settings = (changes: Partial<InstanceSettings> = {}): InstanceSettings => 
   database: 'app',
   owner: 'app',
   archive: { compression: 'zstd', timeoutMs: 300_000 },
+  retention: { keep: null, maxAgeMs: null },
   ...changes,
 });
 

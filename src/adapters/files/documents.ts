@@ -17,7 +17,12 @@ import { foldErrors, type SchemaFinding } from './folding';
 import { FILE_BYTES_MAX, parseYaml, tooLarge, type Parsed } from './yaml';
 
 const KIND = 'PostgresCluster';
-const KINDS_LATER = ['Backup', 'ScheduledBackup', 'Restore'];
+/** Kinds that one may look for, and what to do instead. */
+const KINDS_ELSEWHERE: Readonly<Record<string, string>> = {
+  Backup: 'run `pgswarm backup`',
+  ScheduledBackup: `write it under spec.backup.schedules of the ${KIND}`,
+  Restore: `use ${KIND}, the one kind there is`,
+};
 
 /** The same place seen from `src` and from `dist`. */
 const SCHEMA_FILE = join(__dirname, '../../../crds/postgrescluster.schema.json');
@@ -121,13 +126,8 @@ function checkKind(document: unknown): Finding | null {
   }
   const { kind } = document as { readonly kind?: unknown };
   if (typeof kind !== 'string' || kind === KIND || nearest(kind, [KIND]) !== null) return null;
-  if (KINDS_LATER.includes(kind)) {
-    return errorAt(
-      'kind',
-      `${kind} is not part of this version`,
-      `use ${KIND}, the one kind there is`,
-    );
-  }
+  const instead = Object.hasOwn(KINDS_ELSEWHERE, kind) ? KINDS_ELSEWHERE[kind] : undefined;
+  if (instead !== undefined) return errorAt('kind', `${kind} is not part of this version`, instead);
   return errorAt('kind', `there is no kind ${quoted(kind)}`, `write \`kind: ${KIND}\``);
 }
 

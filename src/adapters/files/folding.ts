@@ -24,7 +24,6 @@ export interface SchemaFinding {
 
 /** What the design has and this version has not, so that nobody looks for a spelling mistake. */
 const LATER: Readonly<Record<string, string>> = {
-  'spec.backup': 'there is no schedule yet, call `pgswarm backup` from cron',
   'spec.postgres.extensions': 'put the extensions into an image of your own, `spec.image`',
   'spec.paused': 'use `pgswarm pause`',
 };

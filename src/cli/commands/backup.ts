@@ -1,7 +1,7 @@
 /** `pgswarm backup` and `pgswarm backups`: have a backup taken, and see which there are. */
 import { type BackupMethod } from '../../core/backup/backup';
 import { type BackupRequest, type BackupResult } from '../../core/backup/task';
-import { type BackupStatus, type Status } from '../../core/status';
+import { type BackupStatus, type ScheduleStatus, type Status } from '../../core/status';
 import { type ClusterState } from '../../core/state';
 import { backupEnded, backupRequested } from '../../core/transitions';
 import { loadCluster, readSpec } from '../cluster';
@@ -133,13 +133,15 @@ export async function backups(
   return DONE;
 }
 
-function backupsText({ cluster, backups: known, backupUnderWay }: Status, now: Date): string {
-  const underWay = backupUnderWay === null ? [] : ['', fold(backupUnderWay, 0)];
+function backupsText(status: Status, now: Date): string {
+  const { cluster, backups: known, backupUnderWay, schedules } = status;
+  const below = [
+    ...(schedules.length === 0 ? [] : ['', schedulesText(schedules)]),
+    ...(backupUnderWay === null ? [] : ['', fold(backupUnderWay, 0)]),
+  ];
   if (known.length === 0) {
-    return [
-      `There is no backup of ${cluster}. Take one: pgswarm backup ${cluster}`,
-      ...underWay,
-    ].join('\n');
+    const words = `There is no backup of ${cluster}. Take one: pgswarm backup ${cluster}`;
+    return [words, ...below].join('\n');
   }
   const rows = known.map((each) => [
     each.id,
@@ -149,9 +151,18 @@ function backupsText({ cluster, backups: known, backupUnderWay }: Status, now: D
     each.on.join(', '),
     verdictOf(each, now),
   ]);
-  return [table(['BACKUP', 'METHOD', 'SIZE', 'TAKEN', 'ON', 'VERIFIED'], rows), ...underWay].join(
-    '\n',
-  );
+  const head = ['BACKUP', 'METHOD', 'SIZE', 'TAKEN', 'ON', 'VERIFIED'];
+  return [table(head, rows), ...below].join('\n');
+}
+
+function schedulesText(schedules: readonly ScheduleStatus[]): string {
+  const rows = schedules.map(({ name, schedule, timeZone, suspended, ...times }) => [
+    name,
+    `${schedule} ${timeZone}`,
+    suspended ? 'suspended' : (times.nextDueAt ?? 'not yet known'),
+    times.lastBegunAt ?? 'never',
+  ]);
+  return table(['SCHEDULE', 'WHEN', 'NEXT', 'LAST'], rows);
 }
 
 function verdictOf({ problem, verifiedAt }: BackupStatus, now: Date): string {

@@ -1,7 +1,7 @@
 /** Backups that were asked for: which server takes them, and how they ended. */
 import { type BackupOrder } from '../backup/backup';
 import { nextBackupId } from '../backup/names';
-import { type BackupResult, type BackupTask } from '../backup/task';
+import { type BackupRequest, type BackupResult, type BackupTask } from '../backup/task';
 import { type ServerView, type View } from '../situation';
 import { backupBegun, backupEnded } from '../transitions';
 import { recorded, rule, type Rule } from './rule';
@@ -45,7 +45,7 @@ export const backupRules: readonly Rule[] = [
     when: (view) => {
       const { backup } = view.state;
       if (backup === null || backup.begun !== null || view.state.change !== null) return null;
-      const server = serverFor(view, backup);
+      const server = serverFor(view, backup.request);
       return server === null ? null : { server, order: orderFor(view, backup, server) };
     },
     because: ({ server, order }) => `${server.name} can take backup ${order.id}`,
@@ -71,11 +71,11 @@ export const backupRules: readonly Rule[] = [
 ];
 
 /** A standby spares the primary the work; of several the first that streams. */
-function serverFor(view: View, { request }: BackupTask): ServerView | null {
+export function serverFor(view: View, wanted: Pick<BackupRequest, 'server'>): ServerView | null {
   const able = view.servers.filter(
     (server) => server.asPrimary !== null || isStreaming(server, view),
   );
-  if (request.server !== null) return able.find(({ name }) => name === request.server) ?? null;
+  if (wanted.server !== null) return able.find(({ name }) => name === wanted.server) ?? null;
   return able.find(({ asStandby }) => asStandby !== null) ?? able[0] ?? null;
 }
 
