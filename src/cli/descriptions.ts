@@ -54,6 +54,15 @@ export const COMMANDS = {
     summary: 'what the servers log',
     examples: ['pgswarm logs orders', 'pgswarm logs orders pg1 -f --tail 10'],
   },
+  archive: {
+    does: 'Keeps WAL from being archived for a while, as for maintenance of the archive volume, or lets it go on. It waits in the data volume meanwhile; when the time is over archiving goes on by itself.',
+    summary: 'pause archiving, for a bounded time',
+    examples: [
+      'pgswarm archive pause orders',
+      'pgswarm archive pause orders --server pg2 --for 2h',
+      'pgswarm archive resume orders',
+    ],
+  },
   backup: {
     does: 'Has a backup taken, by a standby if there is one, and kept on the archive volume of the server that takes it; compared with its manifest when it is complete. Ctrl-C ends the waiting, not the backup.',
     summary: 'take a backup',

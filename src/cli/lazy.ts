@@ -4,6 +4,7 @@
  */
 /* eslint-disable @typescript-eslint/no-require-imports -- in CommonJS `import()` wants file endings, and those of src and dist differ */
 import type * as Apply from './commands/apply';
+import type * as Archive from './commands/archive';
 import type * as Backup from './commands/backup';
 import type * as Connect from './commands/connect';
 import type * as Delete from './commands/delete';
@@ -24,6 +25,7 @@ import { type SwarmAccess } from './ports';
 
 export const lazy = {
   apply: (): typeof Apply => require('./commands/apply') as typeof Apply,
+  archive: (): typeof Archive => require('./commands/archive') as typeof Archive,
   backup: (): typeof Backup => require('./commands/backup') as typeof Backup,
   connect: (): typeof Connect => require('./commands/connect') as typeof Connect,
   delete: (): typeof Delete => require('./commands/delete') as typeof Delete,

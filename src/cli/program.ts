@@ -1,12 +1,13 @@
 /** Every command with its arguments, options and examples; what they do is in `commands/`. */
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { parseSize } from '../core/quantities';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { parseDuration, parseSize, type Parsed } from '../core/quantities';
 import { COMMANDS } from './descriptions';
 import { type ExitCode } from './exit';
 import { lazy } from './lazy';
 import { type CliPorts } from './ports';
 import { version } from './version';
 import { type ApplyOptions } from './commands/apply';
+import { type ArchiveOptions } from './commands/archive';
 import { type BackupOptions, type BackupsOptions } from './commands/backup';
 import { type ConnectOptions } from './commands/connect';
 import { type DeleteOptions } from './commands/delete';
@@ -43,6 +44,7 @@ export function buildProgram(ports: CliPorts, finished: Finished): Command {
     ...fileCommands(ports, finished),
     ...lookingCommands(ports, finished),
     ...actingCommands(ports, finished),
+    ...archiveCommands(ports, finished),
     ...maintenanceCommands(ports, finished),
     describe('version').action(() => ports.output.print(`pgswarm ${version()}`)),
   ];
@@ -193,6 +195,39 @@ function maintenanceCommands(ports: CliPorts, finished: Finished): Command[] {
       .action(async (cluster: string, server: string) => {
         finished(await lazy.fence().unfence(ports, cluster, server));
       }),
+    describe('restart')
+      .argument('<CLUSTER>', 'its name')
+      .argument('[SERVER]', 'only this server')
+      .option('--wait <SECONDS>', 'how long to wait for it', seconds, 600)
+      .action(async (cluster: string, server: string | undefined, options: RestartOptions) => {
+        finished(await lazy.restart().run(ports, cluster, server, options));
+      }),
+    describe('reclone')
+      .argument('<CLUSTER>', 'its name')
+      .argument('<SERVER>', 'the standby')
+      .option('--yes', 'do not ask')
+      .action(async (cluster: string, server: string, options: RecloneOptions) => {
+        finished(await lazy.reclone().run(ports, cluster, server, options));
+      }),
+  ];
+}
+
+// ── archives and backups ─────────────────────────────────────────────────────────────────────
+
+function archiveCommands(ports: CliPorts, finished: Finished): Command[] {
+  return [
+    describe('archive')
+      .addArgument(new Argument('<ACTION>', 'pause or resume').choices(['pause', 'resume']))
+      .argument('<CLUSTER>', 'its name')
+      .option('--server <SERVER>', 'only on this server')
+      .addOption(
+        new Option('--for <DURATION>', 'how long, 24h at most')
+          .argParser(duration)
+          .default(30 * 60_000, '30m'),
+      )
+      .action(async (action: 'pause' | 'resume', cluster: string, options: ArchiveOptions) => {
+        finished(await lazy.archive()[action](ports, cluster, options));
+      }),
     describe('backup')
       .argument('<CLUSTER>', 'its name')
       .option('--server <SERVER>', 'the server that takes it')
@@ -211,20 +246,6 @@ function maintenanceCommands(ports: CliPorts, finished: Finished): Command[] {
       .option('--cancel', 'end the one that is under way, instead')
       .action(async (cluster: string, options: BackupOptions) => {
         finished(await lazy.backup().backup(ports, cluster, options));
-      }),
-    describe('restart')
-      .argument('<CLUSTER>', 'its name')
-      .argument('[SERVER]', 'only this server')
-      .option('--wait <SECONDS>', 'how long to wait for it', seconds, 600)
-      .action(async (cluster: string, server: string | undefined, options: RestartOptions) => {
-        finished(await lazy.restart().run(ports, cluster, server, options));
-      }),
-    describe('reclone')
-      .argument('<CLUSTER>', 'its name')
-      .argument('<SERVER>', 'the standby')
-      .option('--yes', 'do not ask')
-      .action(async (cluster: string, server: string, options: RecloneOptions) => {
-        finished(await lazy.reclone().run(ports, cluster, server, options));
       }),
   ];
 }
@@ -258,8 +279,10 @@ function count(text: string): number {
   throw new InvalidArgumentError('It is not a whole number.');
 }
 
-function size(text: string): number {
-  const parsed = parseSize(text);
+const size = (text: string): number => valueOf(parseSize(text));
+const duration = (text: string): number => valueOf(parseDuration(text));
+
+function valueOf(parsed: Parsed): number {
   if (parsed.kind === 'value') return parsed.value;
   throw new InvalidArgumentError(`${parsed.message}: ${parsed.hint}.`);
 }

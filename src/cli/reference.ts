@@ -54,9 +54,18 @@ const argumentRow = (argument: Argument): readonly string[] => [
   argument.description,
 ];
 
-function optionRow({ flags, description, argChoices, defaultValue }: Option): readonly string[] {
+function optionRow({
+  flags,
+  description,
+  argChoices,
+  defaultValue,
+  defaultValueDescription,
+}: Option): readonly string[] {
   const choices = argChoices === undefined ? '' : ` (${argChoices.join(', ')})`;
-  const preset = defaultValue === undefined ? '' : `; default ${String(defaultValue)}`;
+  const preset =
+    defaultValue === undefined
+      ? ''
+      : `; default ${defaultValueDescription ?? String(defaultValue)}`;
   return [`\`${flags}\``, `${description}${choices}${preset}`];
 }
 

@@ -290,6 +290,8 @@ export interface HeartbeatAnswer {
   readonly leaseMs: number | null;
   /** How far each standby's WAL is on disk, as the primary has last reported; to advance slots. */
   readonly positions: Readonly<Record<string, Lsn>>;
+  /** Nothing is to be archived for this long; null: archiving goes on. */
+  readonly archivePauseMs: number | null;
 }
 
 export interface Upstream {

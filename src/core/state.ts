@@ -1,3 +1,4 @@
+import type { ArchivePauses } from './archive/pause';
 import type { BackupResult, BackupTask } from './backup/task';
 import type { Lsn } from './lsn';
 import type { Contract, Divergence, SyncSet } from './protocol';
@@ -40,6 +41,8 @@ export interface ClusterState {
   readonly paused: Pause | null;
   /** PostgreSQL is restarted on these servers, one after the other. */
   readonly restart: Restart | null;
+  /** Where WAL is kept from being archived, and until when. */
+  readonly archivePauses: ArchivePauses;
   /** The backup that is asked for, or being taken. */
   readonly backup: BackupTask | null;
   readonly lastBackup: BackupResult | null;
@@ -203,6 +206,7 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     fenced: [],
     paused: null,
     restart: null,
+    archivePauses: {},
     backup: null,
     lastBackup: null,
     schedules: {},

@@ -2,6 +2,7 @@
  * Every way in which the state record changes. Rules decide when; these functions say what the
  * record becomes. Nothing else writes a state.
  */
+import { type ArchivePause } from './archive/pause';
 import { type BackupRequest, type BackupResult, type BackupTask } from './backup/task';
 import { type Lsn } from './lsn';
 import { type Contract, type Divergence, type VolumeTag } from './protocol';
@@ -296,6 +297,24 @@ export function serverUnfenced(state: ClusterState, server: string): ClusterStat
 /** A new request takes the place of what an earlier one has not done yet. */
 export function restartRequested(state: ClusterState, restart: Restart): ClusterState {
   return { ...state, restart };
+}
+
+/** A new pause takes the place of an earlier one on the same server. */
+export function archivePaused(
+  state: ClusterState,
+  servers: readonly string[],
+  pause: ArchivePause,
+): ClusterState {
+  const added = Object.fromEntries(servers.map((server) => [server, pause]));
+  return { ...state, archivePauses: { ...state.archivePauses, ...added } };
+}
+
+/** Archiving goes on there; the same record when it was not paused. */
+export function archiveResumed(state: ClusterState, servers: readonly string[]): ClusterState {
+  const pauses = Object.entries(state.archivePauses);
+  const left = pauses.filter(([server]) => !servers.includes(server));
+  if (left.length === pauses.length) return state;
+  return { ...state, archivePauses: Object.fromEntries(left) };
 }
 
 export function backupRequested(state: ClusterState, request: BackupRequest): ClusterState {

@@ -150,6 +150,7 @@ export class Instance {
     this.#parts.postgres.pollEveryMs = pollEveryMs;
     this.#state.assign(assignment, answer.positions);
     this.#parts.archive.know(assignment.others);
+    this.#parts.archive.pause(answer.archivePauseMs);
     this.#parts.backups.know(assignment.others);
     this.#parts.backups.obey(assignment.backup);
     this.#tenure.answered(answer, sentAtMs);

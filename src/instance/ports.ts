@@ -44,6 +44,8 @@ export interface PeersPort {
 export interface ArchivePort {
   /** null while there is none. */
   report(): ArchiveReport | null;
+  /** Keeps PostgreSQL waiting for this long, whoever is there to say more; null: archiving goes on. */
+  pause(forMs: number | null): void;
   /** The other servers, whose archives complete this one's. */
   know(others: readonly string[]): void;
 }

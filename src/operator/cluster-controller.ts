@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createActor, type Actor } from 'xstate';
+import { archivePauseLeftMs } from '../core/archive/pause';
 import { assignmentIn, positionsIn } from '../core/assignment';
 import { assignedContract } from '../core/contract';
 import { decide, type Decision } from '../core/decide';
@@ -178,7 +179,9 @@ export class ClusterController implements ClusterLoop {
       this.#wakeWatchers();
       this.look('reports');
     }
-    return { assignment, leaseMs, positions: positionsIn(view) };
+    const { state, situation } = view;
+    const archivePauseMs = archivePauseLeftMs(state.archivePauses, report.server, situation.now);
+    return { assignment, leaseMs, positions: positionsIn(view), archivePauseMs };
   }
 
   /**

@@ -11,7 +11,8 @@ import { expect } from 'chai';
 import { createSandbox } from 'sinon';
 import { parseWalFile, renderWalFile, type WalFile } from '../../src/core/archive/wal-files';
 import { OperatingError } from '../../src/core/errors';
-import { Archiver, PAUSE_MAX_MS } from '../../src/instance/archive/archiver';
+import { ARCHIVE_PAUSE_MAX_MS } from '../../src/core/archive/pause';
+import { Archiver } from '../../src/instance/archive/archiver';
 import { Restorer, type PeerAnswer } from '../../src/instance/archive/restorer';
 import {
   DONE,
@@ -203,7 +204,7 @@ describe('the answers to archive_command and restore_command', function () {
 
     it('pauses for a bounded time', async () => {
       const clock = sandbox.useFakeTimers({ toFake: ['performance', 'Date'] });
-      expect(archiver.pause(10 * PAUSE_MAX_MS)).to.equal(PAUSE_MAX_MS);
+      expect(archiver.pause(10 * ARCHIVE_PAUSE_MAX_MS)).to.equal(ARCHIVE_PAUSE_MAX_MS);
       archiver.pause(90_000);
       clock.tick(30_500);
       expect(archiver.state.pausedForMs).to.equal(59_500);

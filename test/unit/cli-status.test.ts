@@ -139,6 +139,7 @@ const ARCHIVE: ArchiveStatus = {
   lastArchivedAt: null,
   failedSince: null,
   waiting: 0,
+  pausedLeftMs: null,
   freeBytes: null,
   recoveryWindow: null,
 };

@@ -217,6 +217,13 @@ const REFUSED: readonly Refused[] = [
     command: 'backup orders --method dump --incremental',
     says: /Only a base backup can be incremental/,
   },
+  { name: 'for ever', command: 'archive pause orders --for 25h', says: /at most 1d/ },
+  { name: 'for no time', command: 'archive pause orders --for 0s', says: /more than 0s/ },
+  {
+    name: 'on an unknown server',
+    command: 'archive resume orders --server pg3',
+    says: /no server pg3/,
+  },
   {
     name: 'when nothing is left to restart',
     command: 'restart orders',
@@ -262,6 +269,37 @@ describe('verbs', () => {
       const ran = await type('resume orders', withState(pair, { paused }));
       expect([ran.state.paused, lastEvent(ran)]).to.deep.equal([null, 'resume']);
       expect((await type('resume orders')).text).to.include('is not paused');
+    });
+  });
+
+  describe('archive', () => {
+    const until = '2026-01-01T00:42:00.000Z';
+    const both = { pg1: { until, by: 'ada' }, pg2: { until, by: 'ada' } };
+
+    it('pauses on every server, for half an hour', async () => {
+      const ran = await type('archive pause orders');
+      const { by } = ran.state.archivePauses['pg1']!;
+      expect(ran.state.archivePauses).to.deep.equal({ pg1: { until, by }, pg2: { until, by } });
+      expect([ran.isWoken, lastEvent(ran)]).to.deep.equal([true, 'archive']);
+      expect(ran.text).to.include('pgswarm archive resume orders');
+    });
+
+    it('pauses on one server for as long as is said, and leaves the other one alone', async () => {
+      const ran = await type(
+        'archive pause orders --server pg2 --for 2h',
+        withState(pair, { archivePauses: both }),
+      );
+      expect(ran.state.archivePauses['pg1']).to.deep.equal(both.pg1);
+      expect(ran.state.archivePauses['pg2']!.until).to.equal('2026-01-01T02:12:00.000Z');
+    });
+
+    it('goes on: on one server, on all, once', async () => {
+      const paused = withState(pair, { archivePauses: both });
+      const one = await type('archive resume orders --server pg2', paused);
+      expect(one.state.archivePauses).to.deep.equal({ pg1: both.pg1 });
+      const all = await type('archive resume orders', paused);
+      expect(all.state.archivePauses).to.deep.equal({});
+      expect((await type('archive resume orders')).text).to.include('is not paused');
     });
   });
 

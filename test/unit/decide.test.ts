@@ -316,6 +316,22 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     because: /archiving on pg1 is paused for 1m more/,
   },
   {
+    name: 'the time of a pause of the archive is over',
+    situation: withState(pair, { archivePauses: { pg1: { until: pair.now, by: 'ada' } } }),
+    rule: 'archive-pause-over',
+    because: /on pg1$/,
+  },
+  {
+    name: 'archiving is paused by a person who is known',
+    situation: withReport(
+      withState(pair, { archivePauses: { pg1: { until: '2126-01-01', by: 'ada' } } }),
+      'pg1',
+      { archive: { ...ARCHIVE, pausedLeftMs: 60_000 } },
+    ),
+    rule: 'archive-paused',
+    because: /pg1 is paused by ada for 1m more; end it: pgswarm archive resume orders/,
+  },
+  {
     name: 'no archive leads from a backup to all WAL since',
     situation: withReport(pair, 'pg1', { archive: { ...ARCHIVE, window: BROKEN } }),
     rule: 'recovery-window-broken',

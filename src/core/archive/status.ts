@@ -10,6 +10,8 @@ export interface ArchiveStatus {
   readonly failedSince: string | null;
   /** WAL files that wait to be archived. */
   readonly waiting: number;
+  /** Archiving is paused by a person, for so long still. */
+  readonly pausedLeftMs: number | null;
   readonly freeBytes: number | null;
   /** To which points in time it leads. */
   readonly recoveryWindow: WindowReport | null;
@@ -18,13 +20,14 @@ export interface ArchiveStatus {
 /** null while nothing is known of it; `now` is ISO 8601. */
 export function archiveStatus(report: ArchiveReport | null, now: string): ArchiveStatus | null {
   if (report === null) return null;
-  const { last, failure, waiting, freeBytes, window } = report;
+  const { last, failure, waiting, pausedLeftMs, freeBytes, window } = report;
   const ago = (ms: number): string => new Date(Date.parse(now) - ms).toISOString();
   return {
     lastArchivedWal: last?.file ?? null,
     lastArchivedAt: last?.at ?? null,
     failedSince: failure === null ? null : ago(failure.forMs),
     waiting,
+    pausedLeftMs,
     freeBytes,
     recoveryWindow: window,
   };

@@ -1,9 +1,11 @@
 /** The archives of the servers: WAL that is not archived is a promise that is not kept. */
+import { archivePauseLeftMs } from '../archive/pause';
 import { bestWindow } from '../archive/window-report';
 import { type ArchiveFailure, type ArchiveReport } from '../protocol';
 import { formatDuration } from '../quantities';
 import { type View } from '../situation';
-import { rule, type ConditionRaised, type Rule } from './rule';
+import { archiveResumed } from '../transitions';
+import { recorded, rule, type ConditionRaised, type Rule } from './rule';
 
 /** PostgreSQL tries again by itself: what is over sooner is not worth anybody's attention. */
 const FAILING_AFTER_MS = 15_000;
@@ -20,6 +22,11 @@ interface Paused {
   readonly server: string;
   readonly leftMs: number;
 }
+
+const pausesOver = ({ state, situation }: View): readonly string[] =>
+  Object.keys(state.archivePauses).filter(
+    (server) => archivePauseLeftMs(state.archivePauses, server, situation.now) === null,
+  );
 
 export const archiveRules: readonly Rule[] = [
   rule<readonly Failing[]>({
@@ -39,6 +46,23 @@ export const archiveRules: readonly Rule[] = [
         .join('; '),
     condition: ([first]) => notArchived(first?.failure.reason ?? 'ArchiveFailing'),
   }),
+  rule<readonly string[]>({
+    id: 'archive-pause-over',
+    section: 'archive',
+    about: 'The time is over for which a person has paused archiving.',
+    when: (view) => {
+      const over = pausesOver(view);
+      return over.length === 0 ? null : over;
+    },
+    because: (servers) =>
+      `the time is over for which archiving was paused on ${servers.join(', ')}`,
+    steps: (servers, view) =>
+      recorded(view, archiveResumed(view.state, servers), {
+        rule: 'archive-pause-over',
+        summary: `note that archiving goes on on ${servers.join(', ')}`,
+        message: `archiving goes on on ${servers.join(', ')}: the time of the pause is over`,
+      }),
+  }),
   rule<readonly Paused[]>({
     id: 'archive-paused',
     section: 'archive',
@@ -47,11 +71,13 @@ export const archiveRules: readonly Rule[] = [
       someOf(view, ({ pausedLeftMs }, server) =>
         pausedLeftMs === null ? null : { server, leftMs: pausedLeftMs },
       ),
-    because: (paused) =>
+    because: (paused, { spec, state }) =>
       paused
-        .map(
-          ({ server, leftMs }) => `archiving on ${server} is paused for ${duration(leftMs)} more`,
-        )
+        .map(({ server, leftMs }) => {
+          const by = state.archivePauses[server]?.by;
+          return `archiving on ${server} is paused${by === undefined ? '' : ` by ${by}`} for ${duration(leftMs)} more`;
+        })
+        .concat(`end it: pgswarm archive resume ${spec.cluster}`)
         .join('; '),
     condition: notArchived('ArchivingPaused'),
   }),

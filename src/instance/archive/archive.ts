@@ -118,6 +118,12 @@ export class Archive {
     this.#peers.know(others);
   }
 
+  /** As a person wants it, and each answer of the leader says; null: archiving goes on. */
+  pause(forMs: number | null): void {
+    if (forMs === null) this.#parts?.archiver.resume();
+    else this.#parts?.archiver.pause(forMs);
+  }
+
   /** Whose WAL is archived; null before `use`. */
   get database(): Database | null {
     return this.#parts?.database ?? null;

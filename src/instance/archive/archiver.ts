@@ -6,6 +6,7 @@
  * An answer never waits for a slow volume when PostgreSQL is to stop. What is under way goes on.
  */
 import { join } from 'node:path';
+import { ARCHIVE_PAUSE_MAX_MS } from '../../core/archive/pause';
 import { renderWalFile, type WalFile } from '../../core/archive/wal-files';
 import { messageOf, OperatingError } from '../../core/errors';
 import { type Log } from '../../adapters/log';
@@ -51,8 +52,6 @@ const AT_ONCE = 2;
 const AHEAD_MAX = 16;
 /** PostgreSQL marks a file as done a moment after it has got the answer. */
 const ANSWERED_KEPT = 2 * AHEAD_MAX;
-/** Nobody forgets for longer that archiving is paused. */
-export const PAUSE_MAX_MS = 60 * 60_000;
 
 export class Archiver {
   readonly #options: ArchiverOptions;
@@ -111,9 +110,11 @@ export class Archiver {
 
   /** Keeps PostgreSQL waiting, for a bounded time; says for how long. */
   pause(forMs: number): number {
-    const boundedMs = Math.min(forMs, PAUSE_MAX_MS);
+    const boundedMs = Math.min(forMs, ARCHIVE_PAUSE_MAX_MS);
+    if (this.state.pausedForMs === null) {
+      this.#options.log.warn('Archiving is paused', { seconds: Math.round(boundedMs / 1000) });
+    }
     this.#pausedUntilMs = performance.now() + boundedMs;
-    this.#options.log.warn('Archiving is paused', { seconds: Math.round(boundedMs / 1000) });
     this.#options.onChange();
     return boundedMs;
   }

@@ -188,7 +188,7 @@ export class Container {
     return {
       postgres,
       guard: this.#guard,
-      archive: { report: () => null, know: () => undefined },
+      archive: { report: () => null, know: () => undefined, pause: () => undefined },
       backups: {
         report: () => ({ backup: null, backups: [] }),
         obey: () => undefined,
