@@ -114,6 +114,8 @@ export function observationOf(
   if (answer === null) return { ...NOTHING_HEARD, swarm, leadingSinceMs: nowMs };
   const { observation } = answer;
   const shift = (timeMs: number): number => timeMs + nowMs - answer.nowMs;
+  const shiftAll = (times: Readonly<Record<string, number>>): Record<string, number> =>
+    Object.fromEntries(Object.entries(times).map(([server, ms]) => [server, shift(ms)]));
   const shiftIfAny = (timeMs: number | null): number | null =>
     timeMs === null ? null : shift(timeMs);
   return {
@@ -130,9 +132,8 @@ export function observationOf(
     grants: observation.grants.map((each) => ({ ...each, endsAtMs: shift(each.endsAtMs) })),
     acceptedAtMs: shiftIfAny(observation.acceptedAtMs),
     obeyingSinceMs: shiftIfAny(observation.obeyingSinceMs),
-    streamingSinceMs: Object.fromEntries(
-      Object.entries(observation.streamingSinceMs).map(([server, ms]) => [server, shift(ms)]),
-    ),
+    streamingSinceMs: shiftAll(observation.streamingSinceMs),
+    lateSinceMs: shiftAll(observation.lateSinceMs),
     leadingSinceMs: shift(observation.leadingSinceMs),
   };
 }
@@ -145,6 +146,7 @@ const NOTHING_HEARD = {
   acceptedAtMs: null,
   obeyingSinceMs: null,
   streamingSinceMs: {},
+  lateSinceMs: {},
   volumesRemoved: [],
 };
 

@@ -1,6 +1,6 @@
 /** What differs between two specs, by the names of the fields as the user writes them. */
 import { formatDuration, formatSize } from '../core/quantities';
-import { type NodeSelector, type Spec } from '../core/spec';
+import { type LateSpec, type NodeSelector, type Spec } from '../core/spec';
 
 export interface SpecChange {
   readonly path: string;
@@ -25,9 +25,10 @@ function fieldsOf(spec: Spec): Field[] {
   const { postgres, switchover } = spec;
   return [
     ['spec.primary', spec.primary],
-    ...spec.servers.flatMap(({ name, node, port }): Field[] => [
+    ...spec.servers.flatMap(({ name, node, port, late }): Field[] => [
       [`spec.servers.${name}.node`, selectorText(node)],
       [`spec.servers.${name}.port`, String(port)],
+      ...(late === undefined ? [] : lateFields(`spec.servers.${name}`, late)),
     ]),
     ['spec.image', spec.image ?? 'the operator’s own'],
     ['spec.network.subnet', spec.network.subnet],
@@ -61,6 +62,12 @@ function backupFields({ retention: { keep, maxAgeMs }, schedules }: Spec['backup
     ),
   ];
 }
+
+const lateFields = (at: string, late: LateSpec): Field[] => [
+  [`${at}.replication`, late.replication],
+  [`${at}.hotStandby`, String(late.hotStandby)],
+  [`${at}.applyDelay`, formatDuration(late.applyDelayMs)],
+];
 
 function synchronousFields({ synchronous }: Spec['replication']): Field[] {
   if (synchronous === null) return [];

@@ -123,7 +123,8 @@ function header(status: Status, paint: Paint): string {
 const primaryText = ({ primary, declaredPrimary }: Status): string =>
   primary === declaredPrimary ? primary : `${primary ?? 'none'} (declared ${declaredPrimary})`;
 
-const isUp = ({ state }: ServerStatus): boolean => state === 'running' || state === 'streaming';
+const isUp = ({ state }: ServerStatus): boolean =>
+  /^(running|streaming|from the archive)/.test(state);
 
 const STATE_COLUMN = 3;
 

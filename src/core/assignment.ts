@@ -4,6 +4,7 @@
  */
 import { assignedContract } from './contract';
 import { type BackupOrder } from './backup/backup';
+import { isLate, isShipped } from './late';
 import { type Lsn } from './lsn';
 import { POSTGRES_PORT, slotName } from './names';
 import {
@@ -16,7 +17,7 @@ import {
 import { volumeObstacle } from './rules/servers';
 import { syncOfNewPrimary } from './rules/synchronous';
 import { type ServerView, type View } from './situation';
-import { type Spec } from './spec';
+import { type ServerSpec, type Spec } from './spec';
 import { type ClusterState } from './state';
 
 /**
@@ -36,7 +37,7 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     leaderEpoch: state.leaderEpoch,
     term: state.term,
     task: taskFor(view, server),
-    settings: settingsOf(spec),
+    settings: settingsOf(spec, server.spec),
     // Whoever has just started does not know what it has promised: it waits for the longest.
     ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
     rollCall: rollCallOf(state),
@@ -85,11 +86,13 @@ export function positionsIn({ primary }: View): Readonly<Record<string, Lsn>> {
   return Object.fromEntries([...flushed, [primary.name, postgres.lsn]]);
 }
 
-export function settingsOf(spec: Spec): InstanceSettings {
+export function settingsOf(spec: Spec, { late }: ServerSpec): InstanceSettings {
   const { parameters, hba, database, owner } = spec.postgres;
   const { network, archive, backup } = spec;
   const { retention } = backup;
-  return { parameters, hba, database, owner, subnet: network.subnet, archive, retention };
+  const { subnet } = network;
+  const settings = { parameters, hba, database, owner, subnet, archive, retention };
+  return late === undefined ? settings : { ...settings, late };
 }
 
 /** While an old primary is on its way out everybody is asked, and may promise nothing. */
@@ -145,19 +148,20 @@ function primaryTask(view: View, { name, volume }: ServerView): Task {
   };
 }
 
-function standbyTask(view: View, { name, volume }: ServerView): Task {
+function standbyTask(view: View, { name, spec, volume }: ServerView): Task {
   const { state, primary } = view;
   // The old primary stays down until the new one is up: the promotion has the machine for itself.
   const isPromoted = primary?.report !== null;
   if (state.change?.phase === 'promoting' && name === state.change.from && isPromoted) {
     return wait(`${state.change.to ?? 'another server'} is being promoted`);
   }
-  const upstream = upstreamOf(state, name);
+  const upstream = upstreamOf(state, spec);
   if (volume?.kind !== 'empty') {
     return {
       kind: 'standby',
       upstream,
-      slots: slotsOfOthers(view, name),
+      // Nobody will ever stream from a server that does not take over.
+      slots: isLate(spec) ? [] : slotsOfOthers(view, name),
       sync: syncOfNewPrimary(view, name).wanted,
       restartFor: restartFor(state, name),
     };
@@ -168,19 +172,22 @@ function standbyTask(view: View, { name, volume }: ServerView): Task {
 }
 
 /** On the primary for those that stream from it; on a standby for those that will one day. */
-const slotsOfOthers = ({ spec }: View, server: string): readonly string[] =>
-  spec.servers.filter(({ name }) => name !== server).map(({ name }) => slotName(name));
+const slotsOfOthers = ({ spec, state }: View, server: string): readonly string[] =>
+  spec.servers
+    .filter((other) => other.name !== server && !isShipped(other, state))
+    .map(({ name }) => slotName(name));
 
 const restartFor = ({ restart }: ClusterState, server: string): string | null =>
   restart?.servers[0] === server ? restart.id : null;
 
-function upstreamOf({ primary, systemIdentifier }: ClusterState, server: string): Upstream {
+function upstreamOf(state: ClusterState, server: ServerSpec): Upstream {
+  const { primary, systemIdentifier } = state;
   if (primary === null || systemIdentifier === null) throw new Error('there is no primary yet');
   return {
     server: primary,
     host: primary,
     port: POSTGRES_PORT,
-    slot: slotName(server),
+    slot: isShipped(server, state) ? null : slotName(server.name),
     systemIdentifier,
   };
 }

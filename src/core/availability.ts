@@ -3,6 +3,7 @@
  * standbys there are, who of them may take over, and what a commit waits for.
  */
 import { parameterText } from './defaults';
+import { checkLate, isLateDraft, lateNames } from './late-checks';
 import type { SpecDraft } from './draft';
 import { errorAt, fieldPath, quoted, warningAt, type Finding } from './findings';
 import { DEFAULTS } from './generated';
@@ -11,6 +12,7 @@ import { nearest } from './nearest';
 /** Findings of `replication` and `failover`, with the servers that there are. */
 export function checkAvailability(spec: SpecDraft): Finding[] {
   return [
+    ...checkLate(spec),
     ...checkNumber(spec),
     ...checkCommits(spec),
     ...checkPriorities(spec),
@@ -33,7 +35,8 @@ function checkNumber({ servers, replication }: SpecDraft): Finding[] {
   const at = 'spec.replication.synchronous.number';
   const { number, durability } = replication?.synchronous ?? {};
   if (number === undefined || servers === undefined || servers.length === 0) return [];
-  const standbys = servers.length - 1;
+  const standbys = servers.filter((server) => !isLateDraft(server)).length - 1;
+  if (standbys < 0) return [];
   if (number > standbys) return [tooMany(at, number, standbys)];
   if (number < standbys || durability !== 'required') return [];
   const all = standbys === 1 ? 'the only standby' : `each of the ${standbys} standbys`;
@@ -102,7 +105,18 @@ function checkCandidates(spec: SpecDraft): Finding[] {
   const { primary, failover } = spec;
   const standbys = namesOf(spec)?.filter((name) => name !== primary) ?? [];
   if (primary === undefined || standbys.length === 0 || modeOf(spec) !== 'automatic') return [];
-  if (standbys.some((name) => failover?.priorities?.[name] !== 0)) return [];
+  const late = lateNames(spec);
+  if (standbys.every((name) => late.includes(name))) {
+    return [
+      warningAt(
+        'spec.servers',
+        `every standby is late on purpose: nobody can take over when ${primary} is gone`,
+        'add a server that streams, or write `failover.mode: manual`',
+      ),
+    ];
+  }
+  const ready = standbys.filter((name) => !late.includes(name));
+  if (ready.some((name) => failover?.priorities?.[name] !== 0)) return [];
   return [
     warningAt(
       'spec.failover.priorities',

@@ -59,9 +59,31 @@ const RETENTION_AGE: Range = {
   usual: 'to keep everything',
 };
 
+/** PostgreSQL counts it in milliseconds up to 2^31 - 1 (manual: "recovery_min_apply_delay"). */
+const APPLY_DELAY: Range = {
+  minMs: 1000,
+  maxMs: 24 * 24 * HOUR_MS,
+  tooShort: 'nobody would notice a mistake in so short a time',
+  tooLong: 'PostgreSQL cannot wait so long',
+  usual: '0s',
+};
+
 /** Every quantity can be read and lies within its bounds. */
-export function checkBounds({ switchover, failover, archive, backup }: SpecDraft): Finding[] {
+export function checkBounds({
+  switchover,
+  failover,
+  archive,
+  backup,
+  servers,
+}: SpecDraft): Finding[] {
   return [
+    ...(servers ?? []).flatMap((server, index) =>
+      checkDuration(
+        `spec.servers[${index}].applyDelay`,
+        server?.applyDelay,
+        unlessZero(within(APPLY_DELAY)),
+      ),
+    ),
     ...checkQuantity('spec.switchover.maxLag', switchover?.maxLag, parseSize),
     ...checkDuration('spec.switchover.timeout', switchover?.timeout, within(TIMEOUT)),
     ...checkQuantity('spec.failover.maxLag', failover?.maxLag, parseSize),

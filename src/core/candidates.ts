@@ -3,6 +3,7 @@
  * the failover, for `pgswarm why` and for status.
  */
 import { compareLsn, furthestLsn, lagBytes, type Lsn } from './lsn';
+import { isLate, wayToTakeOver, whyLate } from './late';
 import { formatSize } from './quantities';
 import { volumeObstacle } from './rules/servers';
 import { silenceOf } from './rules/silence';
@@ -33,8 +34,11 @@ export interface Judgement {
 /** Of a server that `failover.priorities` does not name. */
 export const PRIORITY_DEFAULT = 100;
 
-export const priorityOf = (server: string, { spec }: View): number =>
-  spec.failover.priorities[server] ?? PRIORITY_DEFAULT;
+/** Of one that is late on purpose it is 0. */
+export function priorityOf(server: string, { spec }: View): number {
+  const isLateOne = spec.servers.some((each) => each.name === server && isLate(each));
+  return isLateOne ? 0 : (spec.failover.priorities[server] ?? PRIORITY_DEFAULT);
+}
 
 /** Judges every server but the recorded primary, for the case that the primary is gone. */
 export function judgeCandidates(view: View): Judgement {
@@ -115,12 +119,34 @@ function flawOfPlace(server: ServerView, view: View): Flaw | null {
   if (server.report === null) return lasting(silenceOf(server, view));
   if (fenced.includes(name)) return lasting('it is kept stopped by `pgswarm fence`');
   if (server.report.isLeaving) return lasting('its container is being stopped');
-  if (priorityOf(name, view) === 0) return lasting('its priority is 0 (failover.priorities)');
-  if (contract !== null && !contract.peers.includes(name)) {
-    return lasting(`${primary ?? 'the primary'} has not confirmed it as a peer yet`);
+  const late = flawOfLate(server, view);
+  if (late !== null) return lasting(late);
+  if (!isLate(server.spec)) {
+    if (priorityOf(name, view) === 0) return lasting('its priority is 0 (failover.priorities)');
+    if (contract !== null && !contract.peers.includes(name)) {
+      return lasting(`${primary ?? 'the primary'} has not confirmed it as a peer yet`);
+    }
   }
   const because = volumeObstacle(server, view);
   return because === null ? null : lasting(because);
+}
+
+/**
+ * One that is late on purpose is promoted when a person asks for it, whatever is lost. It is no
+ * peer: an old primary that nobody reaches may go on without its promise, so that the end of the
+ * lease proves nothing, and the person must vouch for that, too.
+ */
+function flawOfLate({ name, spec, asStandby }: ServerView, { state }: View): string | null {
+  const late = whyLate(spec);
+  const { request, contract } = state;
+  if (late === null) return null;
+  if (request?.to !== name || !request.acceptsLoss) return late;
+  if (asStandby?.isWarm === true) {
+    return `it accepts no connections (hotStandby: false), and so cannot be promoted: ${wayToTakeOver(spec)}`;
+  }
+  return contract === null || request.primaryIsDead
+    ? null
+    : `${late}: it takes over only with --primary-is-dead`;
 }
 
 function flawOfMoment(server: ServerView, { state, nowMs }: View): Flaw | null {

@@ -3,9 +3,10 @@
  * way from one contract to another, and only so that the primary knows of at least as many peers,
  * and of no longer a lease, than the record: docs/decisions/007.
  */
+import { isLate } from './late';
 import { type Contract } from './protocol';
 import { type ServerView, type View } from './situation';
-import { type Spec } from './spec';
+import { type ServerSpec, type Spec } from './spec';
 
 /** A peer that has not been heard for so long is not waited for when promises are asked. */
 const PEER_SILENCE_MAX_MS = 60_000;
@@ -19,7 +20,7 @@ export function wantedContract(view: View): Contract | null {
 /** The contract that a new primary gets together with its name. */
 export function contractOfNewPrimary(view: View, primary: string): Contract | null {
   const peers = view.servers
-    .filter(({ name }) => name !== primary && view.state.volumes[name] !== undefined)
+    .filter(({ name, spec }) => name !== primary && isCandidate(name, spec, view))
     .map(({ name }) => name);
   return contractOf(view.spec, peers);
 }
@@ -65,13 +66,16 @@ function contractOf(spec: Spec, peers: readonly string[]): Contract | null {
  * Only a server that has data can be promoted; one that is long gone would only veto promises. It
  * is left out only while the primary is there to take it in again.
  */
-function isPeer({ name, lastSeenMs }: ServerView, view: View): boolean {
+function isPeer({ name, spec, lastSeenMs }: ServerView, view: View): boolean {
   const { state, nowMs, situation, primary } = view;
-  if (name === state.primary || state.volumes[name] === undefined) return false;
+  if (name === state.primary || !isCandidate(name, spec, view)) return false;
   if (primary?.asPrimary == null) return true;
   const heardMs = lastSeenMs ?? situation.observation.leadingSinceMs;
   return nowMs - heardMs <= PEER_SILENCE_MAX_MS;
 }
+
+const isCandidate = (name: string, spec: ServerSpec, { state }: View): boolean =>
+  state.volumes[name] !== undefined && !isLate(spec);
 
 const union = (a: readonly string[], b: readonly string[]): readonly string[] =>
   [...new Set([...a, ...b])].sort();

@@ -4,7 +4,7 @@
  */
 import { DEFAULTS, type NodeChoice, type PostgresCluster } from './generated';
 import { parseDuration, parseSize, type Parsed } from './quantities';
-import type { BackupSpec, NodeSelector, Spec } from './spec';
+import type { BackupSpec, NodeSelector, ServerSpec, Spec } from './spec';
 
 /** A value of `spec.postgres.parameters` as the user may write it. */
 export type ParameterValue = string | number | boolean;
@@ -31,10 +31,11 @@ export function withDefaults(document: PostgresCluster): Spec {
     network: { subnet: spec.network.subnet },
     primary: spec.primary,
     servers: spec.servers
-      .map(({ name, node, port }) => ({
-        name,
-        node: nodeSelector(node),
-        port: port ?? DEFAULTS.servers.port,
+      .map((server) => ({
+        name: server.name,
+        node: nodeSelector(server.node),
+        port: server.port ?? DEFAULTS.servers.port,
+        ...lateness(server),
       }))
       .sort((a, b) => compare(a.name, b.name)),
     replication: {
@@ -103,6 +104,14 @@ function nodeSelector({ hostname, id, labels }: NodeChoice): NodeSelector {
   if (id !== undefined) return { id };
   if (labels === undefined) throw new Error('a node is chosen by hostname, id or labels');
   return { labels: Object.fromEntries(Object.entries(labels).sort(([a], [b]) => compare(a, b))) };
+}
+
+/** Nothing for a server that streams and replays at once. */
+function lateness(server: PostgresCluster['spec']['servers'][number]): Pick<ServerSpec, 'late'> {
+  const { replication, hotStandby, applyDelay } = { ...DEFAULTS.servers, ...server };
+  const applyDelayMs = valueOf(parseDuration(applyDelay));
+  if (replication === 'streaming' && applyDelayMs === 0) return {};
+  return { late: { replication, hotStandby, applyDelayMs } };
 }
 
 function valueOf(parsed: Parsed): number {

@@ -208,6 +208,18 @@ export interface Server {
    * Port on the node at which clients reach this server.
    */
   port?: number;
+  /**
+   * `streaming`: this server follows the primary moment by moment. `archive`: it is fed from the archives alone, a segment at a time; it never takes over by itself, and no commit waits for it.
+   */
+  replication?: 'streaming' | 'archive';
+  /**
+   * Whether this server answers queries while it is a standby. `false` only with `replication: archive`. A change takes effect with `pgswarm restart`.
+   */
+  hotStandby?: boolean;
+  /**
+   * This server replays every commit so much later than the primary made it: time to notice a mistake. It never takes over by itself, and no commit waits for it.
+   */
+  applyDelay?: string;
 }
 /**
  * The Swarm node that the server is tied to: exactly one of `hostname`, `id` and `labels`.
@@ -273,7 +285,7 @@ export const DEFAULTS = {
     database: 'app',
     owner: 'app',
   },
-  servers: { port: 5432 },
+  servers: { port: 5432, replication: 'streaming', hotStandby: true, applyDelay: '0s' },
   replication: { synchronous: { mode: 'any', durability: 'preferred' } },
   switchover: { maxLag: '16MB', timeout: '10s' },
   failover: {

@@ -19,6 +19,8 @@ export interface Observation {
   readonly obeyingSinceMs: number | null;
   /** Since when this leader has seen each standby stream without a break. */
   readonly streamingSinceMs: Readonly<Record<string, number>>;
+  /** Since when this leader has seen each standby not get to where the primary's archive ended then. */
+  readonly lateSinceMs: Readonly<Record<string, number>>;
   /** Servers whose volumes this leader has removed, while the cluster is being deleted. */
   readonly volumesRemoved: readonly string[];
   /** Since when this leader leads: what has not been heard of may only be about to speak. */

@@ -42,7 +42,7 @@ const OWNED: readonly OwnedParameter[] = [
   {
     name: 'recovery_min_apply_delay',
     reason: 'a standby that is late on purpose can never become primary in time',
-    instead: REMOVE,
+    instead: 'set `applyDelay` of a server under `spec.servers`',
   },
   { name: 'recovery_target*', reason: recovery, instead: REMOVE },
   { name: 'recovery_end_command', reason: recovery, instead: REMOVE },
@@ -62,7 +62,7 @@ const OWNED: readonly OwnedParameter[] = [
   {
     name: 'hot_standby',
     reason: 'pgswarm asks the standbys how far they are',
-    instead: 'remove it; it is always on',
+    instead: 'set `hotStandby` of a server under `spec.servers`',
   },
   {
     name: 'wal_log_hints',

@@ -8,7 +8,7 @@ import type { WindowReport } from './archive/window-report';
 import type { BackupOrder } from './backup/backup';
 import type { BackupSummary, BackupWork } from './backup/task';
 import type { Lsn } from './lsn';
-import type { ArchiveSpec, RetentionSpec } from './spec';
+import type { ArchiveSpec, LateSpec, RetentionSpec } from './spec';
 import type { TimelineLeft } from './timelines';
 
 /** Time between two heartbeats when nothing happens. */
@@ -72,7 +72,12 @@ export interface Report {
 /** How the archiving of this server's WAL goes on. */
 export interface ArchiveReport {
   /** The WAL file that was archived last, and when (ISO 8601). */
-  readonly last: { readonly file: string; readonly at: string } | null;
+  readonly last: {
+    readonly file: string;
+    readonly at: string;
+    /** Where the WAL in it ends; absent when it is no whole segment. */
+    readonly endLsn?: Lsn;
+  } | null;
   readonly failure: ArchiveFailure | null;
   /** Files that PostgreSQL has handed over and that are not archived yet. */
   readonly waiting: number;
@@ -165,6 +170,8 @@ export interface StreamingStandby {
 
 export interface StandbyReport {
   readonly state: 'standby';
+  /** It accepts no connections (`hot_standby = off`): what is known is from its files. */
+  readonly isWarm?: true;
   readonly systemIdentifier: string;
   readonly timeline: number;
   readonly receivedLsn: Lsn | null;
@@ -299,8 +306,8 @@ export interface Upstream {
   /** Docker host name on the cluster's network. */
   readonly host: string;
   readonly port: number;
-  /** This instance's own slot on the upstream. */
-  readonly slot: string;
+  /** This instance's own slot on the upstream; null: it does not stream, the archives feed it. */
+  readonly slot: string | null;
   readonly systemIdentifier: string;
 }
 
@@ -313,6 +320,8 @@ export interface InstanceSettings {
   readonly owner: string;
   readonly archive: ArchiveSpec;
   readonly retention: RetentionSpec;
+  /** Without effect while it is primary. */
+  readonly late?: LateSpec;
 }
 
 // ── primary → peer ───────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@
  * Parameters via the Configuration File"), hence the order: defaults, the user's, the operator's.
  */
 import { REPLICATION_ROLE } from './names';
-import { type ArchiveSpec } from './spec';
+import { type ArchiveSpec, type LateSpec } from './spec';
 import { renderSyncNames } from './sync';
 import { type InstanceSettings, type SyncSet, type Upstream } from './protocol';
 
@@ -82,6 +82,7 @@ export function ownedParameters(
   machine: Machine,
   user: Parameters,
   archive: ArchiveSpec,
+  late: LateSpec | undefined,
 ): Parameters {
   const { command, socket } = machine.wal;
   return {
@@ -92,7 +93,7 @@ export function ownedParameters(
     archive_mode: 'always',
     archive_timeout: `${Math.round(archive.timeoutMs / 1000)}s`,
     cluster_name: machine.server,
-    hot_standby: 'on',
+    hot_standby: late?.hotStandby === false ? 'off' : 'on',
     listen_addresses: '*',
     log_destination: 'stderr',
     log_line_prefix: LOG_LINE_PREFIX,
@@ -115,6 +116,7 @@ export function ownedParameters(
     wal_receiver_status_interval: '1s',
     // The default of 5 s can delay a promotion and a rejoin by as much.
     wal_retrieve_retry_interval: '100ms',
+    ...(late === undefined ? {} : { recovery_min_apply_delay: `${late.applyDelayMs}ms` }),
     ...(machine.majorVersion >= 17 ? { allow_alter_system: 'off' } : {}),
   };
 }
@@ -133,8 +135,12 @@ export const OWNED_PARAMETER_NAMES: readonly string[] = Object.keys(
     },
     {},
     { compression: 'none', timeoutMs: 0 },
+    undefined,
   ),
 ).filter((name) => name !== 'wal_level');
+
+/** Whoever is fed from the archives asks for the next segment so often while nobody has it. */
+const SHIPPED_EVERY = '1s';
 
 const GENERATED = '# Written by pgswarm from the spec. Changes made here are lost.';
 
@@ -164,21 +170,29 @@ export function renderSettings(settings: InstanceSettings, machine: Machine): st
     ...assignments(user),
     '',
     '# what pgswarm relies on',
-    ...assignments(ownedParameters(machine, user, settings.archive)),
+    ...assignments(ownedParameters(machine, user, settings.archive, settings.late)),
   ]);
 }
 
 /**
- * `pgswarm-upstream.conf`: where a standby streams from. A primary keeps its last one, where it
- * does no harm (manual: "Standby Servers": both settings are used in standby mode only).
+ * `pgswarm-upstream.conf`: where a standby streams from, if it does. A primary keeps its last one,
+ * where it does no harm (manual: "Standby Servers": all of it is used in standby mode only).
  */
 export function renderUpstream(upstream: Upstream, machine: Machine): string {
   return lines([
     GENERATED,
-    ...assignments({
-      primary_conninfo: renderConnection(upstream, machine, machine.server),
-      primary_slot_name: upstream.slot,
-    }),
+    ...assignments(
+      upstream.slot === null
+        ? {
+            primary_conninfo: '',
+            primary_slot_name: '',
+            wal_retrieve_retry_interval: SHIPPED_EVERY,
+          }
+        : {
+            primary_conninfo: renderConnection(upstream, machine, machine.server),
+            primary_slot_name: upstream.slot,
+          },
+    ),
   ]);
 }
 

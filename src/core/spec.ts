@@ -100,6 +100,18 @@ export interface ServerSpec {
   readonly node: NodeSelector;
   /** Published on the node in host mode; PostgreSQL itself always listens on 5432 in its container. */
   readonly port: number;
+  /** Absent: it streams, and stands by to take over. */
+  readonly late?: LateSpec;
+}
+
+/** A standby that is late on purpose: never promoted by itself, and no commit waits for it. */
+export interface LateSpec {
+  /** `archive`: it is fed from the archives alone. */
+  readonly replication: 'streaming' | 'archive';
+  /** Answers queries; never false of one that streams. */
+  readonly hotStandby: boolean;
+  /** Every commit is replayed so much later than it was made; 0: as soon as it is there. */
+  readonly applyDelayMs: number;
 }
 
 /** Exactly one of the three. */

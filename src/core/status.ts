@@ -2,7 +2,8 @@
 import { archiveStatus, type ArchiveStatus } from './archive/status';
 import { type BackupResult, type BackupSummary } from './backup/task';
 import { type ConditionType } from './rules/rule';
-import { isStreaming, volumeObstacle } from './rules/servers';
+import { isFollowing, isStreaming, volumeObstacle } from './rules/servers';
+import { describeFeed, isLate } from './late';
 import { switchoverObstacle } from './rules/request';
 import { lagBytes } from './lsn';
 import { type Decision } from './decide';
@@ -319,10 +320,16 @@ function stateOf(view: View, server: ServerView): string {
   if (report === null) return 'unknown';
   if (report.busy !== null) return report.busy;
   if (server.asPrimary !== null) return 'running';
-  if (server.asStandby !== null) return isStreaming(server, view) ? 'streaming' : 'not streaming';
+  if (server.asStandby !== null) return standbyState(server, view);
   return report.problem === null
     ? report.postgres.state
     : `${report.postgres.state} (${report.problem.reason})`;
+}
+
+function standbyState(server: ServerView, view: View): string {
+  const streams = isStreaming(server, view);
+  if (!isLate(server.spec)) return streams ? 'streaming' : 'not streaming';
+  return isFollowing(server, view) ? describeFeed(server.spec, streams) : 'behind the archive';
 }
 
 /** Whether a switchover to this server would be begun now, and the rule's own words if not. */

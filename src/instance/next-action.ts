@@ -225,7 +225,7 @@ function asStandby(facts: LocalFacts, task: Extract<Task, { kind: 'standby' }>):
         ...slots(facts, task.slots),
         ...advance(facts),
         ...restart(facts, task.restartFor),
-        ...settle(facts),
+        ...settle(facts, upstream),
       ];
     case 'starting':
       return [...following(facts, upstream), ...suspecting(facts, upstream)];
@@ -264,11 +264,19 @@ function suspecting({ streamProblem }: LocalFacts, upstream: Upstream): readonly
   return [{ kind: 'compare', upstream, suspicion: streamProblem.message }];
 }
 
-/** Connected is not enough: only a standby that has heard of the upstream's WAL streams. */
-function settle({ postgres, marks, rejoin, streamProblem }: LocalFacts): readonly Action[] {
+/**
+ * Connected is not enough: only a standby that has heard of the upstream's WAL streams. One that is
+ * fed from the archives is whole when it runs: only then is it consistent.
+ */
+function settle(
+  { postgres, marks, rejoin, streamProblem }: LocalFacts,
+  { slot }: Upstream,
+): readonly Action[] {
   if (postgres.state !== 'standby' || streamProblem !== null) return [];
   const streams = postgres.receiver?.status === 'streaming' && postgres.upstreamLsn !== null;
-  return streams && (marks.hasOldCopy || rejoin !== null) ? [{ kind: 'settle' }] : [];
+  return (streams || slot === null) && (marks.hasOldCopy || rejoin !== null)
+    ? [{ kind: 'settle' }]
+    : [];
 }
 
 function noteTerm({ term, marks }: LocalFacts): readonly Action[] {

@@ -25,6 +25,7 @@ import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
 import { GapClock } from './gap-clock';
 import { LeaseBook } from './lease-book';
 import { ReportBook } from './report-book';
+import { LateClock } from './late-clock';
 import { StreamClock } from './stream-clock';
 import { Suspicion } from './suspicion';
 import { SwarmView } from './swarm-view';
@@ -61,6 +62,7 @@ export class ClusterController implements ClusterLoop {
   readonly #leases: LeaseBook;
   readonly #records: ClusterRecords;
   readonly #streams = new StreamClock();
+  readonly #late = new LateClock();
   readonly #swarm: SwarmView;
   readonly #suspicion: Suspicion;
   readonly #actor: Actor<ReturnType<typeof clusterMachine>>;
@@ -168,6 +170,7 @@ export class ClusterController implements ClusterLoop {
     if (outcome !== 'repeated') {
       this.#gap.reported(report, this.#records.state);
       this.#streams.reported(report, nowMs);
+      this.#late.reported(report, nowMs);
     }
     const view = this.#view();
     const assignment = assignmentIn(view, report.server);
@@ -237,6 +240,7 @@ export class ClusterController implements ClusterLoop {
       acceptedAtMs: this.#gap.acceptedAtMs,
       obeyingSinceMs: this.#gap.obeyingSinceMs,
       streamingSinceMs: this.#streams.sinceMs,
+      lateSinceMs: this.#late.sinceMs,
       volumesRemoved: [...this.#volumesRemoved],
       leadingSinceMs: this.#leadingSinceMs,
     };

@@ -67,6 +67,7 @@ export function empty(changes: Partial<Spec> = {}): Situation {
       acceptedAtMs: null,
       obeyingSinceMs: null,
       streamingSinceMs: {},
+      lateSinceMs: {},
       volumesRemoved: [],
       leadingSinceMs: 0,
     },

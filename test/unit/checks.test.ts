@@ -7,7 +7,7 @@ import {
   sortFindings,
   warningAt,
 } from '../../src/core/findings';
-import { type PostgresCluster } from '../../src/core/generated';
+import { type PostgresCluster, type Server } from '../../src/core/generated';
 import { OWNED_PARAMETER_NAMES } from '../../src/core/settings';
 import { document, server, withPostgres } from '../support/documents';
 
@@ -49,6 +49,22 @@ const labelled = (name: string, labels: Record<string, string>, port?: number) =
   ...(port === undefined ? {} : { port }),
 });
 
+/** A sound pair, and two servers more. */
+const withLate = (
+  pg3: Partial<Server>,
+  pg4: Partial<Server>,
+  changes: Partial<PostgresCluster['spec']> = {},
+): PostgresCluster =>
+  document({
+    servers: [
+      server('pg1', 'n1'),
+      server('pg2', 'n2'),
+      { ...server('pg3', 'n3'), ...pg3 },
+      { ...server('pg4', 'n4'), ...pg4 },
+    ],
+    ...changes,
+  });
+
 const SERVERS: readonly Row[] = [
   { name: 'a sound cluster', document: document(), findings: [] },
   {
@@ -66,6 +82,72 @@ const SERVERS: readonly Row[] = [
     document: document({ primary: 'pg3' }),
     findings: ['spec.primary: there is no server "pg3"'],
     hint: 'pg1, pg2',
+  },
+  {
+    name: 'a server fed from the archive, and a delayed one',
+    document: withLate({ replication: 'archive', hotStandby: false }, { applyDelay: '1h' }),
+    findings: [],
+  },
+  {
+    name: 'a declared primary that is late on purpose',
+    document: document({
+      servers: [{ ...server('pg1', 'n1'), applyDelay: '1h' }, server('pg2', 'n2')],
+    }),
+    findings: ['spec.primary: pg1 has `applyDelay: 1h`: it follows a primary, and cannot be it'],
+  },
+  {
+    name: 'nobody but late standbys',
+    document: document({
+      servers: [server('pg1', 'n1'), { ...server('pg2', 'n2'), replication: 'archive' }],
+    }),
+    findings: [
+      'spec.servers: every standby is late on purpose: nobody can take over when pg1 is gone',
+    ],
+  },
+  {
+    name: 'a commit that would have to wait for a late standby',
+    document: withLate(
+      { replication: 'archive' },
+      { applyDelay: '1h' },
+      { replication: { synchronous: { number: 2 } } },
+    ),
+    findings: [
+      'spec.replication.synchronous.number: 2 standbys must have every commit, and there is 1',
+    ],
+  },
+  {
+    name: 'a late standby with a priority',
+    document: withLate(
+      { replication: 'archive' },
+      { applyDelay: '1h' },
+      { failover: { priorities: { pg3: 0, pg4: 50 } } },
+    ),
+    findings: [
+      'spec.failover.priorities.pg4: pg4 has `applyDelay: 1h`: it never takes over by itself',
+    ],
+  },
+  {
+    name: 'a streaming standby that does not answer',
+    document: withLate({ hotStandby: false }, {}),
+    findings: [
+      'spec.servers[2].hotStandby: a standby that streams must answer queries: it may have to take over',
+    ],
+    hint: '`replication: archive`',
+  },
+  {
+    name: 'delays that are no delays',
+    document: withLate({ applyDelay: '1ms' }, { applyDelay: '30d' }),
+    findings: [
+      'spec.servers[2].applyDelay: nobody would notice a mistake in so short a time',
+      'spec.servers[3].applyDelay: PostgreSQL cannot wait so long',
+    ],
+  },
+  {
+    name: 'a feed of whole segments only',
+    document: withLate({ replication: 'archive' }, {}, { archive: { timeout: '0s' } }),
+    findings: [
+      'spec.servers[2].replication: pg3 gets only whole segments of WAL: while little is written it may fall behind by days',
+    ],
   },
   {
     name: 'two servers on one port of a hostname',

@@ -36,6 +36,23 @@ describe('defaults', () => {
     });
   });
 
+  it('make a server late that is fed from the archive or delayed, and no other one', () => {
+    const { servers } = withDefaults(
+      document({
+        servers: [
+          { ...server('pg1', 'n1'), replication: 'streaming', hotStandby: true, applyDelay: '0s' },
+          { ...server('pg2', 'n2'), applyDelay: '1h' },
+          { ...server('pg3', 'n3'), replication: 'archive', hotStandby: false },
+        ],
+      }),
+    );
+    expect(servers.map(({ late }) => late)).to.deep.equal([
+      undefined,
+      { replication: 'streaming', hotStandby: true, applyDelayMs: 3_600_000 },
+      { replication: 'archive', hotStandby: false, applyDelayMs: 0 },
+    ]);
+  });
+
   it('leave alone what is given, also where only a part of a group is', () => {
     const spec = withDefaults(
       document({

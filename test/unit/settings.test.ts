@@ -103,6 +103,19 @@ primary_slot_name = 'pgswarm_pg1'
 `);
   });
 
+  it('is late where the server is to be, and streams from nobody when the archives feed it', () => {
+    const late = { replication: 'archive', hotStandby: false, applyDelayMs: 3_600_000 } as const;
+    const text = renderSettings(settings({ late }), machine());
+    expect(valueOf(text, 'hot_standby')).to.equal("'off'");
+    expect(valueOf(text, 'recovery_min_apply_delay')).to.equal("'3600000ms'");
+    expect(valueOf(renderSettings(settings(), machine()), 'recovery_min_apply_delay')).to.equal(
+      undefined,
+    );
+    const shipped = renderUpstream({ ...upstream, slot: null }, machine());
+    expect(valueOf(shipped, 'primary_conninfo')).to.equal("''");
+    expect(valueOf(shipped, 'primary_slot_name')).to.equal("''");
+  });
+
   it('admits the replication role from the network of the cluster only, before the user says anything', () => {
     const hba = ['host all all 0.0.0.0/0 scram-sha-256'];
     expect(renderHba(settings({ hba }))).to.equal(`\

@@ -43,7 +43,8 @@ export async function cloneDirectory(from: Upstream, options: FillOptions): Prom
   const { directory, machine, binDirectory, signal, onProgress } = options;
   const connection = renderConnection(from, machine, CLONE_APPLICATION_NAME);
   onProgress(`cloning from ${from.server}`);
-  const copying = ['--checkpoint=fast', '--wal-method=stream', `--slot=${from.slot}`, '--progress'];
+  const slot = from.slot === null ? [] : [`--slot=${from.slot}`];
+  const copying = ['--checkpoint=fast', '--wal-method=stream', ...slot, '--progress'];
   try {
     await runProgram(
       'pg_basebackup',

@@ -33,12 +33,13 @@ export interface UpstreamSize {
 }
 
 /**
- * Refuses an upstream with another system identifier, and makes this server's slot on it, so that
+ * Refuses an upstream with another system identifier, and makes this server's slot on it, if it has one, so that
  * the WAL from the copy's start on is kept (manual: "Streaming Replication Protocol").
  */
 export async function prepareUpstream(upstream: Upstream, password: string): Promise<void> {
   await connected(forReplication(upstream, password), async (client) => {
     await identify(client, upstream);
+    if (upstream.slot === null) return;
     await client
       .query(`CREATE_REPLICATION_SLOT ${upstream.slot} PHYSICAL RESERVE_WAL`)
       .catch((error: unknown) => {

@@ -1,4 +1,5 @@
 /** `pgswarm connect`: a URI with which clients find the primary by themselves. */
+import { isLate } from '../../core/late';
 import { type ServerStatus, type Status } from '../../core/status';
 import { loadCluster } from '../cluster';
 import { DONE, refusal, type ExitCode } from '../exit';
@@ -17,7 +18,8 @@ export async function run(
 ): Promise<ExitCode> {
   const { view, status } = await loadCluster(ports, cluster);
   const { owner, database } = view.spec.postgres;
-  const hosts = hostsOf(status, options.role);
+  const late = view.spec.servers.filter(isLate).map(({ name }) => name);
+  const hosts = hostsOf(status, { role: options.role, late });
   if (hosts.length === 0) {
     const sentence = `None of the nodes of ${cluster} is known to the Swarm: see pgswarm why ${cluster}.`;
     throw refusal('NoAddress', sentence);
@@ -32,10 +34,17 @@ async function passwordOf(ports: CliPorts, cluster: string): Promise<string> {
   return (await ports.connect().operator.credentials(cluster)).password;
 }
 
-/** What is most likely the right one comes first: libpq tries them in this order. */
-function hostsOf({ servers, primary }: Status, role: SessionRole): readonly string[] {
+/**
+ * What is most likely the right one comes first: libpq tries them in this order. Reads are not sent
+ * to servers that are late on purpose.
+ */
+function hostsOf(
+  { servers, primary }: Status,
+  { role, late }: { readonly role: SessionRole; readonly late: readonly string[] },
+): readonly string[] {
   const rank = ({ name }: ServerStatus): number => Number((name === primary) !== (role === 'rw'));
   return servers
+    .filter(({ name }) => role === 'rw' || name === primary || !late.includes(name))
     .toSorted((a, b) => rank(a) - rank(b))
     .flatMap(({ address }) => (address === null ? [] : [address]));
 }

@@ -136,6 +136,12 @@ export function segmentsOf(
   return parts;
 }
 
+/** Position behind the last byte of the segment of that name; null when it is no whole segment. */
+export function endOfSegment(name: string, segmentBytes: number): Lsn | null {
+  const segment = parseSegment(name, segmentBytes);
+  return segment === null ? null : segmentEnd(segment.number, segmentBytes);
+}
+
 /** Number of the last segment that can be: positions have 64 bits. */
 export const lastSegment = (segmentBytes: number): number => 2 ** 64 / segmentBytes - 1;
 

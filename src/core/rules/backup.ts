@@ -2,10 +2,11 @@
 import { type BackupOrder } from '../backup/backup';
 import { nextBackupId } from '../backup/names';
 import { type BackupRequest, type BackupResult, type BackupTask } from '../backup/task';
+import { isLate } from '../late';
 import { type ServerView, type View } from '../situation';
 import { backupBegun, backupEnded } from '../transitions';
 import { recorded, rule, type Rule } from './rule';
-import { isStreaming } from './servers';
+import { isFollowing } from './servers';
 
 interface Choice {
   readonly server: ServerView;
@@ -70,14 +71,18 @@ export const backupRules: readonly Rule[] = [
   }),
 ];
 
-/** A standby spares the primary the work; of several the first that streams. */
+/** A standby spares the primary the work; of several the first that streams, and is not late. */
 export function serverFor(view: View, wanted: Pick<BackupRequest, 'server'>): ServerView | null {
-  const able = view.servers.filter(
-    (server) => server.asPrimary !== null || isStreaming(server, view),
-  );
-  if (wanted.server !== null) return able.find(({ name }) => name === wanted.server) ?? null;
+  if (wanted.server !== null) {
+    const named = view.servers.find(({ name }) => name === wanted.server);
+    return named !== undefined && isAble(named, view) ? named : null;
+  }
+  const able = view.servers.filter((server) => isAble(server, view) && !isLate(server.spec));
   return able.find(({ asStandby }) => asStandby !== null) ?? able[0] ?? null;
 }
+
+const isAble = (server: ServerView, view: View): boolean =>
+  server.asPrimary !== null || (isFollowing(server, view) && server.asStandby?.isWarm !== true);
 
 function orderFor(view: View, { request }: BackupTask, server: ServerView): BackupOrder {
   const { method, format, bytesPerSecondMax, by } = request;

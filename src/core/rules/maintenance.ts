@@ -3,10 +3,11 @@
  * goes on to the next server only when the one before runs as it did, so that a setting with which
  * PostgreSQL does not start takes one standby away, and not the cluster.
  */
+import { isLate } from '../late';
 import { type ServerView, type View } from '../situation';
 import { serverRestarted } from '../transitions';
 import { recorded, rule, type Rule } from './rule';
-import { isStreaming } from './servers';
+import { isFollowing, isStreaming } from './servers';
 
 interface UnderRestart {
   readonly name: string;
@@ -29,6 +30,9 @@ function whyDone({ name, server }: UnderRestart, view: View): string | null {
   if (view.state.fenced.includes(name)) return `${name} is kept stopped`;
   if (server.report?.restartedFor !== view.state.restart?.id) return null;
   if (server.asPrimary !== null) return `${name} has been restarted and accepts writes`;
+  if (isLate(server.spec)) {
+    return isFollowing(server, view) ? `${name} has been restarted and replays again` : null;
+  }
   return streamsAgain(server, view) ? `${name} has been restarted and streams again` : null;
 }
 

@@ -4,6 +4,7 @@
  * reason for as long as it is not.
  */
 import { priorityOf } from '../candidates';
+import { wayToTakeOver, whyLate } from '../late';
 import { lagBytes } from '../lsn';
 import { type PrimaryReport, type StandbyReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
@@ -24,6 +25,11 @@ export function switchoverObstacle(view: View, target: ServerView): Obstacle | n
   if (primary.asPrimary === null) {
     const because = `the primary ${primary.name} does not answer or does not accept writes; changing the primary now could lose what only it has`;
     return { reason: 'PrimaryUnknown', because };
+  }
+  const late = whyLate(target.spec);
+  if (late !== null) {
+    const because = `${target.name} does not take over: ${late}; ${wayToTakeOver(target.spec)}`;
+    return { reason: 'TargetLate', because };
   }
   if (state.fenced.includes(target.name)) {
     const because = `${target.name} is kept stopped by \`pgswarm fence\``;

@@ -1,4 +1,5 @@
 /** The servers of a running cluster: their volumes, and whether their PostgreSQL does its job. */
+import { isKeepingUp, isLate } from '../late';
 import { type VolumeTag } from '../protocol';
 import { formatSize } from '../quantities';
 import { dataVolumeName } from '../names';
@@ -125,7 +126,7 @@ export const serverRules: readonly Rule[] = [
       const isDisturbed = (server: ServerView): boolean =>
         server !== view.primary &&
         !view.state.fenced.includes(server.name) &&
-        !isStreaming(server, view);
+        !isFollowing(server, view);
       return view.servers.find(isDisturbed) ?? null;
     },
     because: (server, view) => standbyTrouble(server, view),
@@ -179,13 +180,18 @@ export function isStreaming(server: ServerView, view: View): boolean {
   return server.asStandby !== null && stream?.state === 'streaming';
 }
 
+/** It does what is asked of it: one that is late on purpose need not stream. */
+export const isFollowing = (server: ServerView, view: View): boolean =>
+  isLate(server.spec) ? isKeepingUp(server, view) : isStreaming(server, view);
+
 function standbyTrouble(server: ServerView, view: View): string {
   const { report } = server;
   if (report === null) return silenceOf(server, view);
   if (report.problem !== null) return `${server.name}: ${report.problem.message}`;
   if (report.busy !== null) return `${server.name} is ${report.busy}`;
   const upstream = view.state.primary ?? 'the primary';
-  return server.asStandby === null
-    ? `${server.name} is ${report.postgres.state}`
+  if (server.asStandby === null) return `${server.name} is ${report.postgres.state}`;
+  return isLate(server.spec)
+    ? `${server.name} should have replayed by now what ${upstream} has archived, and is at ${server.asStandby.replayedLsn}`
     : `${server.name} runs, but does not stream from ${upstream} yet`;
 }

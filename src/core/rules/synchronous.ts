@@ -3,6 +3,7 @@
  * in `sync.ts`; here are the reasons to do it, and what people are told meanwhile.
  */
 import { priorityOf } from '../candidates';
+import { isLate } from '../late';
 import { lagBytes } from '../lsn';
 import { type PrimaryReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
@@ -32,7 +33,7 @@ export function syncOfNewPrimary(view: View, primary: string): SyncState {
   const { change } = view.state;
   const returning = change?.kind === 'switchover' ? change.from : null;
   const standbys = view.servers
-    .filter(({ name }) => name !== primary)
+    .filter(({ name, spec }) => name !== primary && !isLate(spec))
     .map((server) => ({
       ...candidateOf(server, view, null),
       isRunning: server.asStandby !== null || server.name === returning,
@@ -78,7 +79,7 @@ function stepOf(view: View): SyncStep | null {
   const report = reportOf(view);
   if (report === null) return null;
   const candidates = view.servers
-    .filter((server) => server !== view.primary)
+    .filter((server) => server !== view.primary && !isLate(server.spec))
     .map((server) => candidateOf(server, view, report));
   const { sync } = view.state;
   return nextSyncStep(

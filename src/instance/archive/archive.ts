@@ -17,6 +17,7 @@ import { lackingFiles } from '../../core/archive/lacking-files';
 import { type RestorableArchive } from '../../core/archive/choose-backup';
 import { renderStoredFile } from '../../core/archive/stored-files';
 import {
+  endOfSegment,
   parseSegment,
   parseWalFile,
   renderWalFile,
@@ -31,7 +32,7 @@ import { historiesFolder, leaveMark, promoteMark } from '../../core/settings';
 import { type Compression } from '../../core/spec';
 import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
 import { ArchiveStore, type ArchiveSpace } from './archive-store';
-import { Archiver } from './archiver';
+import { Archiver, type LastArchived } from './archiver';
 import { milestonesIn } from './milestones';
 import { PeerArchives, type Database } from './peer-archives';
 import { inventoryIn, recoveryWindow } from './recovery-window';
@@ -203,7 +204,7 @@ export class Archive {
     if (this.#parts === null) return null;
     const { lastArchived: last, failure, waiting, pausedForMs } = this.#parts.archiver.state;
     return {
-      last: last === null ? null : { file: last.file, at: new Date(last.atMs).toISOString() },
+      last: last === null ? null : archived(last, this.#parts.database),
       failure: failure === null ? null : { ...failure, forMs: Date.now() - failure.sinceMs },
       waiting: waiting ?? 0,
       pausedLeftMs: pausedForMs === null ? null : Math.round(pausedForMs),
@@ -406,4 +407,9 @@ export class Archive {
     this.#histories = { ...this.#histories, [file.timeline]: parseTimelineHistory(text) };
     await writeDurably(join(historiesFolder(this.#options.socket), renderWalFile(file)), text);
   }
+}
+
+function archived({ file, atMs }: LastArchived, { segmentBytes }: Database): ArchiveReport['last'] {
+  const endLsn = endOfSegment(file, segmentBytes);
+  return { file, at: new Date(atMs).toISOString(), ...(endLsn === null ? {} : { endLsn }) };
 }

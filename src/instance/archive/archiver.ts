@@ -34,9 +34,14 @@ export interface ArchivingFailure {
   readonly sinceMs: number;
 }
 
+export interface LastArchived {
+  readonly file: string;
+  readonly atMs: number;
+}
+
 export interface ArchiverState {
   /** The last file of which PostgreSQL was told that it is archived. */
-  readonly lastArchived: { readonly file: string; readonly atMs: number } | null;
+  readonly lastArchived: LastArchived | null;
   readonly failure: ArchivingFailure | null;
   /** How many files wait, when it was last counted; null when it never was. */
   readonly waiting: number | null;

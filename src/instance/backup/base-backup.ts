@@ -57,7 +57,7 @@ async function runBaseBackup(directory: string, taking: Taking): Promise<void> {
     server: machine.server,
     host: LOOPBACK,
     port: machine.port,
-    slot: '',
+    slot: null,
     systemIdentifier: catalogue.systemIdentifier,
   };
   const shortage = new AbortController();
