@@ -42,11 +42,13 @@ export interface ThrowawaySettings {
   readonly minimums: Minimums;
   /** What the data needs to be read, such as `shared_preload_libraries` of an index type. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** It will be a server's data: what it writes from the target on is to be archived later. */
+  readonly isKept: boolean;
 }
 
 /** `postgresql.conf`. */
 export function renderThrowawaySettings(settings: ThrowawaySettings): string {
-  const { socketDirectory, port, restoreCommand, target, minimums, parameters } = settings;
+  const { socketDirectory, port, restoreCommand, target, minimums, parameters, isKept } = settings;
   const needed = Object.entries(minimums).map(([name, value]) => [name, String(value)] as const);
   return text([
     '# Written by pgswarm for a copy that is thrown away.',
@@ -55,6 +57,7 @@ export function renderThrowawaySettings(settings: ThrowawaySettings): string {
     '',
     ...assignments({
       ...ALONE,
+      ...(isKept ? KEPT : {}),
       ...Object.fromEntries(needed),
       ...targetParameters(target),
       port: String(port),
@@ -98,6 +101,15 @@ const ALONE: Readonly<Record<string, string>> = {
   // It is lost with the machine: nothing has to be durable.
   fsync: 'off',
   full_page_writes: 'off',
+};
+
+/**
+ * With archiving on, but nothing to archive with, PostgreSQL notes which files wait. Files are synced
+ * when it has been stopped.
+ */
+const KEPT: Readonly<Record<string, string>> = {
+  archive_mode: 'on',
+  full_page_writes: 'on',
 };
 
 const text = (lines: readonly string[]): string => `${lines.join('\n')}\n`;

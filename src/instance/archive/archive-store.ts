@@ -40,6 +40,8 @@ export interface ArchiveStoreOptions {
   readonly segmentBytes: number;
   /** Of what is stored from now on; must be one of `availableCompressions()`. */
   readonly compression: Compression;
+  /** Another server's: nothing is made, tidied or put aside. */
+  readonly isReadOnly?: boolean;
   /**
    * Whether one server may rightly have several files of that name: the last segment of a timeline
    * that was left ends differently on every server, and a rewind brings another server's.
@@ -182,16 +184,20 @@ export class ArchiveStore {
     // A directory that has disappeared is not made anew: what is mounted there now may be anything.
     if (this.#wasOpened && !(await isThere(this.directory))) throw archiveGone(this.directory);
     await Promise.allSettled(this.#writing);
+    if (this.#options.isReadOnly !== true) await this.#prepare();
+    this.#folders.clear();
+    this.#catalogue = await Catalogue.read(join(this.directory, WAL), this.#options.isReadOnly);
+    this.#readings += 1;
+    this.#wasOpened = true;
+  }
+
+  async #prepare(): Promise<void> {
     for (const name of [WAL, INCOMING, CORRUPT]) {
       await mkdir(join(this.directory, name), { recursive: true, mode: 0o700 });
     }
     await syncDirectory(this.directory);
     await syncDirectory(dirname(this.directory));
     await this.#clearIncoming();
-    this.#folders.clear();
-    this.#catalogue = await Catalogue.read(join(this.directory, WAL));
-    this.#readings += 1;
-    this.#wasOpened = true;
   }
 
   /** What is left there does no harm: a volume that cannot be written can still be read. */
@@ -287,6 +293,7 @@ export class ArchiveStore {
   /** Even if it cannot be moved, it is not asked for again. */
   async #putAside(stored: StoredFile): Promise<void> {
     this.#catalogue.remove(stored);
+    if (this.#options.isReadOnly === true) return;
     const aside = join(this.directory, CORRUPT, renderStoredFile(stored));
     await rename(this.#pathOf(stored), aside).catch(() => undefined);
   }

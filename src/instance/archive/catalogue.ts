@@ -19,13 +19,15 @@ export class Catalogue {
   readonly #folders = new Map<string, string[]>();
   #changes = 0;
 
-  /** Reads what is there. Folders without a file are removed. */
-  static async read(directory: string): Promise<Catalogue> {
+  /** Reads what is there. Folders without a file are removed, unless they are another server's. */
+  static async read(directory: string, isReadOnly = false): Promise<Catalogue> {
     const catalogue = new Catalogue();
     const folders = await readdir(directory);
     for (let at = 0; at < folders.length; at += READS_AT_ONCE) {
       const some = folders.slice(at, at + READS_AT_ONCE);
-      await Promise.all(some.map(async (each) => await catalogue.#readFolder(directory, each)));
+      await Promise.all(
+        some.map(async (each) => await catalogue.#readFolder(directory, each, isReadOnly)),
+      );
     }
     return catalogue;
   }
@@ -68,10 +70,12 @@ export class Catalogue {
     if (at >= 0) names.splice(at, 1);
   }
 
-  async #readFolder(directory: string, folder: string): Promise<void> {
+  async #readFolder(directory: string, folder: string, isReadOnly: boolean): Promise<void> {
     const names = await readdir(join(directory, folder));
     // One that is left does no harm: a volume that cannot be written can still be read.
-    if (names.length === 0) await rmdir(join(directory, folder)).catch(() => undefined);
+    if (names.length === 0 && !isReadOnly) {
+      await rmdir(join(directory, folder)).catch(() => undefined);
+    }
     const known = names.filter((name) => {
       const stored = parseStoredFile(name);
       return stored !== null && folderOf(stored.file) === folder;

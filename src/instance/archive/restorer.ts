@@ -52,7 +52,7 @@ export class Restorer {
   readonly #spool: Spool;
   /** What to bring next. */
   #ahead: readonly WalFile[] = [];
-  #running = 0;
+  readonly #running = new Set<Promise<void>>();
   #idle: NodeJS.Timeout | undefined;
   #asking = new AbortController();
   #peerFiles = 0;
@@ -89,6 +89,12 @@ export class Restorer {
     this.#ahead = [];
     this.breakOff();
     this.#keepOnly([]);
+  }
+
+  /** At the end: returns when nothing is written into the spool any more. */
+  async close(): Promise<void> {
+    this.rest();
+    await Promise.all(this.#running);
   }
 
   async #bring(file: WalFile, path: string, gone: AbortSignal): Promise<WalAnswer> {
@@ -131,11 +137,15 @@ export class Restorer {
   }
 
   #goAhead(): void {
-    while (this.#running < AT_ONCE) {
+    while (this.#running.size < AT_ONCE) {
       const inSpool = this.#spool.names;
       const next = this.#ahead.find((file) => !inSpool.includes(renderWalFile(file)));
       if (next === undefined) return;
-      void this.#bringAhead(next);
+      const bringing = this.#bringAhead(next).finally(() => {
+        this.#running.delete(bringing);
+        this.#goAhead();
+      });
+      this.#running.add(bringing);
     }
   }
 
@@ -145,16 +155,13 @@ export class Restorer {
   }
 
   async #bringAhead(file: WalFile): Promise<void> {
-    this.#running += 1;
     const isThere = await this.#spool.fill(
       renderWalFile(file),
       async (path) => await this.#find(file, path),
     );
-    this.#running -= 1;
     // Behind one that nobody has there is nothing to be replayed.
     const at = this.#ahead.indexOf(file);
     if (!isThere && at >= 0) this.#ahead = this.#ahead.slice(0, at);
-    this.#goAhead();
   }
 
   async #find(file: WalFile, path: string): Promise<boolean> {

@@ -83,6 +83,11 @@ export class BackupCatalogue {
     return catalogue;
   }
 
+  /** Of another server, which may be at work in it: only to be read. */
+  static view(options: CatalogueOptions): BackupCatalogue {
+    return new BackupCatalogue(options);
+  }
+
   private constructor({ volume, systemIdentifier }: CatalogueOptions) {
     this.systemIdentifier = systemIdentifier;
     this.#directory = join(volume, systemIdentifier);
@@ -94,7 +99,7 @@ export class BackupCatalogue {
   }
 
   async list(): Promise<Listing> {
-    const names = (await readdir(join(this.#directory, BACKUPS))).toSorted();
+    const names = (await readdir(join(this.#directory, BACKUPS)).catch(noneYet)).toSorted();
     const read = await Promise.all(names.map(async (id) => await this.#read(id)));
     return {
       backups: read.filter((each) => 'method' in each),
@@ -297,6 +302,12 @@ export class BackupCatalogue {
   #incoming(name: string): string {
     return join(this.#directory, INCOMING, name);
   }
+}
+
+/** In an archive in which no backup was ever taken there is no folder for them. */
+function noneYet(error: unknown): readonly string[] {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+  throw error;
 }
 
 const unknownBackup = (id: string, directory: string): OperatingError =>

@@ -80,9 +80,9 @@ async function findProblem(stored: StoredBackup, options: VerifyOptions): Promis
 }
 
 /** In the words of pg_verifybackup; null when everything is as it was. */
-async function compareWithManifest(
+export async function compareWithManifest(
   directory: string,
-  { binDirectory, signal }: VerifyOptions,
+  { binDirectory, signal }: Pick<VerifyOptions, 'binDirectory' | 'signal'>,
 ): Promise<string | null> {
   try {
     await runProgram('pg_verifybackup', ['--quiet', directory], { binDirectory, signal });

@@ -6,7 +6,7 @@
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseControlData } from '../../adapters/postgres/control-data';
+import { parseControlData, readControlFields } from '../../adapters/postgres/control-data';
 import { readText, writeDurably } from '../../adapters/postgres/durable-files';
 import { explainFailure } from '../../adapters/postgres/failures';
 import { LocalConnection, type LocalAddress } from '../../adapters/postgres/local-connection';
@@ -51,6 +51,8 @@ export interface RecoveryOrder {
   readonly restoreCommand: string;
   /** What the data needs to be read; anything else is the original's affair. */
   readonly parameters?: Readonly<Record<string, string>>;
+  /** It is not thrown away when all is well, see `keep`. */
+  readonly isKept?: boolean;
   /** Up to here the archive has WAL, perhaps with holes; null: not known. */
   readonly walEndsAtLsn: Lsn | null;
   readonly onProgress?: (progress: RecoveryProgress) => void;
@@ -69,6 +71,8 @@ const PORT = 5432;
 const POLL_MS = 100;
 const QUERY_MAX_MS = 10_000;
 const STOP_MAX_MS = 3000;
+/** The shutdown checkpoint writes whatever was replayed into the buffers. */
+const ORDERLY_STOP_MAX_MS = 10 * 60_000;
 /** What was logged before the server answered may still be on its way, or wait for its DETAIL. */
 const LOG_SETTLES_MS = 50;
 /** Five settings can be too low, and each may have been raised more than once while the WAL was written. */
@@ -131,6 +135,21 @@ export class Throwaway {
     if (!(await postmaster.exitsWithin(STOP_MAX_MS))) await postmaster.kill();
   }
 
+  /** Stops it in order, after a promotion: what is left can be a server's data, once it is synced. */
+  async keep(): Promise<void> {
+    const { scratch, socketDirectory, binDirectory } = this.#options;
+    this.connection.close();
+    this.#postmaster?.signal('SIGINT');
+    await this.#postmaster?.exitsWithin(ORDERLY_STOP_MAX_MS);
+    await this.stop();
+    this.#guard.close();
+    await rm(socketDirectory, { recursive: true, force: true });
+    const { clusterState } = await readControlFields(scratch.dataDirectory, binDirectory);
+    if (clusterState === 'shut down') return;
+    const message = `what was restored could not be stopped in order: it is ${clusterState}`;
+    throw new OperatingError('transient', 'StopFailed', message);
+  }
+
   /** Stops it and leaves nothing. */
   async remove(): Promise<void> {
     const { scratch, socketDirectory } = this.#options;
@@ -159,6 +178,7 @@ export class Throwaway {
       target: order.target,
       minimums,
       parameters: order.parameters ?? {},
+      isKept: order.isKept ?? false,
     });
     await rm(socketDirectory, { recursive: true, force: true });
     await mkdir(socketDirectory, { recursive: true, mode: 0o700 });
