@@ -1,5 +1,6 @@
 /** What differs between two specs, by the names of the fields as the user writes them. */
 import { formatDuration, formatSize } from '../core/quantities';
+import { describeOrder } from '../core/restore/bootstrap';
 import { type LateSpec, type NodeSelector, type Spec } from '../core/spec';
 
 export interface SpecChange {
@@ -30,6 +31,7 @@ function fieldsOf(spec: Spec): Field[] {
       [`spec.servers.${name}.port`, String(port)],
       ...(late === undefined ? [] : lateFields(`spec.servers.${name}`, late)),
     ]),
+    ...bootstrapFields(spec),
     ['spec.image', spec.image ?? 'the operator’s own'],
     ['spec.network.subnet', spec.network.subnet],
     ['spec.postgres.version', String(postgres.version)],
@@ -68,6 +70,12 @@ const lateFields = (at: string, late: LateSpec): Field[] => [
   [`${at}.hotStandby`, String(late.hotStandby)],
   [`${at}.applyDelay`, formatDuration(late.applyDelayMs)],
 ];
+
+function bootstrapFields({ bootstrap }: Spec): Field[] {
+  return bootstrap === undefined
+    ? []
+    : [['spec.bootstrap.restore', describeOrder(bootstrap.restore)]];
+}
 
 function synchronousFields({ synchronous }: Spec['replication']): Field[] {
   if (synchronous === null) return [];

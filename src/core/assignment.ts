@@ -121,10 +121,10 @@ function taskFor(view: View, server: ServerView): Task {
 }
 
 /** Before the first primary: one server is initialised, the others do nothing. */
-function firstTask({ state }: View, { name, volume }: ServerView): Task {
+function firstTask({ state, spec }: View, { name, volume }: ServerView): Task {
   if (state.initialising !== name) return wait('the cluster has no primary yet');
   return volume?.kind === 'empty'
-    ? { kind: 'initialise', volumeId: volumeId(state, name) }
+    ? { kind: 'initialise', volumeId: volumeId(state, name), ...spec.bootstrap }
     : wait('initialised; it is about to become the first primary');
 }
 

@@ -12,6 +12,7 @@ import { errorAt, fieldPath, quoted, sortFindings, warningAt, type Finding } fro
 import { checkHba } from './hba';
 import { POSTGRES_PORT, serviceName } from './names';
 import { checkParameters } from './parameters';
+import { checkBootstrap } from './restore/bootstrap';
 import { contains, formatSubnet, overlaps, parseSubnet, sizeOf, type Subnet } from './subnet';
 
 /** What another cluster already has. */
@@ -39,6 +40,7 @@ export function checkSpec(
     ...checkServiceNames(spec, cluster, rivals),
     ...checkPrimary(spec),
     ...checkSubnet(spec, rivals),
+    ...checkBootstrap(spec, cluster),
     ...checkPostgres(spec),
     ...checkBounds(spec),
     ...checkAvailability(spec),

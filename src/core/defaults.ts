@@ -3,6 +3,7 @@
  * everything in one order. Only for documents in which the checks found no error.
  */
 import { DEFAULTS, type NodeChoice, type PostgresCluster } from './generated';
+import { restoreOrder } from './restore/bootstrap';
 import { parseDuration, parseSize, type Parsed } from './quantities';
 import type { BackupSpec, NodeSelector, ServerSpec, Spec } from './spec';
 
@@ -38,6 +39,9 @@ export function withDefaults(document: PostgresCluster): Spec {
         ...lateness(server),
       }))
       .sort((a, b) => compare(a.name, b.name)),
+    ...(spec.bootstrap === undefined
+      ? {}
+      : { bootstrap: { restore: restoreOrder(spec.bootstrap.restore) } }),
     replication: {
       synchronous:
         synchronous === undefined ? null : { ...DEFAULTS.replication.synchronous, ...synchronous },

@@ -26,6 +26,8 @@ export const UID_LABEL = 'dev.pgswarm.uid';
 
 export const DATA_PATH = '/var/lib/pgswarm/data';
 export const ARCHIVE_PATH = '/var/lib/pgswarm/archive';
+/** Another cluster's archive, from which this one is restored; read only. */
+export const SOURCE_PATH = '/var/lib/pgswarm/source';
 
 /** Time between SIGTERM and SIGKILL: enough for the shutdown checkpoint of a busy primary. */
 export const STOP_GRACE_MS = 60_000;
@@ -64,6 +66,8 @@ export interface Surroundings {
   /** By server; a server that is absent gets no service yet. */
   readonly nodeIds: Readonly<Record<string, string>>;
   readonly fingerprints: Readonly<Record<SecretPurpose, string>>;
+  /** The server that is filled first; null once the cluster has its data. */
+  readonly first: string | null;
 }
 
 export function desiredObjects(spec: Spec, around: Surroundings): DesiredObjects {
@@ -155,6 +159,7 @@ function containerOf(
     Mounts: [
       volume(dataVolumeName(cluster, server.name), DATA_PATH, identity),
       volume(archiveVolumeName(cluster, server.name), ARCHIVE_PATH, identity),
+      ...sourceOf(spec, server, around),
       {
         Type: 'tmpfs',
         Target: '/dev/shm',
@@ -171,4 +176,14 @@ function containerOf(
 /** A named volume; Docker makes it with these labels when the node does not have it yet. */
 function volume(source: string, target: string, labels: Readonly<Record<string, string>>): unknown {
   return { Type: 'volume', Source: source, Target: target, VolumeOptions: { Labels: labels } };
+}
+
+/**
+ * Only while the first server is filled. Later it is no part of the cluster any more, and nobody is
+ * restarted for that: see `service-update`.
+ */
+function sourceOf({ bootstrap }: Spec, { name }: ServerSpec, { first }: Surroundings): unknown[] {
+  if (bootstrap === undefined || name !== first) return [];
+  const { volume: Source } = bootstrap.restore;
+  return [{ Type: 'volume', Source, Target: SOURCE_PATH, ReadOnly: true }];
 }

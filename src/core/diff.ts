@@ -22,11 +22,16 @@ export function differences(
     .filter(({ within }) => within === null || found.has(within))
     .filter((fact) => !isSame(fact, found.get(fact.path)))
     .map((fact) => sentence(fact, found.get(fact.path)));
-  const unwanted = [...found.values()]
+  const others = [...found.values()]
     .filter(({ path, isItem }) => isItem && !wantedPaths.has(path))
-    .map(({ path }) => `${path} not wanted`);
-  return [...changed, ...unwanted].toSorted();
+    .map(({ path }) => unwanted(path));
+  return [...changed, ...others].toSorted();
 }
+
+/** The words for a mount that should not be there. */
+export const unwantedMount = (target: string): string => unwanted(`mount ${target}`);
+
+const unwanted = (path: string): string => `${path} not wanted`;
 
 interface Fact {
   readonly path: string;

@@ -84,6 +84,12 @@ export interface PostgresCluster {
      */
     servers: Server[];
     /**
+     * Where the cluster's first data comes from. Without it the database is empty. It counts once, while the data volumes are empty; later it means nothing.
+     */
+    bootstrap?: {
+      restore: RestoreSource;
+    };
+    /**
      * How standbys follow the primary.
      */
     replication?: {
@@ -241,6 +247,64 @@ export interface NodeChoice {
      * Value of the label.
      */
     [k: string]: string;
+  };
+}
+/**
+ * Another cluster's archive: a backup in it, and the WAL behind that. The other cluster need not exist any more, and nothing of it is changed.
+ */
+export interface RestoreSource {
+  /**
+   * Name of the other cluster; with `server`.
+   */
+  from?: string;
+  /**
+   * The server of the other cluster whose archive volume is read. It must be on the node of this cluster's `primary`.
+   */
+  server?: string;
+  /**
+   * Instead of `from` and `server`: the archive volume by its name in Docker, such as one that was copied to this node.
+   */
+  volume?: string;
+  /**
+   * Id of the backup to begin with, as `pgswarm backups` shows it. Without it the newest one that ends before the target.
+   */
+  backup?: string;
+  /**
+   * To which point: exactly one of `time`, `lsn`, `xid`, `name`, `immediate` and `latest`.
+   */
+  target: {
+    /**
+     * A moment, with its time zone: what was committed by then.
+     */
+    time?: string;
+    /**
+     * A WAL position, as `pg_current_wal_lsn()` shows it.
+     */
+    lsn?: string;
+    /**
+     * A transaction, by the number that `pg_current_xact_id()` shows.
+     */
+    xid?: string | number;
+    /**
+     * A restore point, by the name that was given to `pg_create_restore_point()`.
+     */
+    name?: string;
+    /**
+     * `true`: the end of the backup, as soon as the data is consistent.
+     */
+    immediate?: boolean;
+    /**
+     * `true`: the end of the WAL that the archive has.
+     */
+    latest?: boolean;
+    /**
+     * Stop just before the time, position or transaction instead of just after it.
+     */
+    exclusive?: boolean;
+    /**
+     * Timeline on whose way the point lies: `latest`, `current` (that of the backup) or its number. Without it `latest`.
+     */
+    timeline?: string | number;
   };
 }
 /**

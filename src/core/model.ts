@@ -13,6 +13,7 @@ import {
   type VolumeReport,
   type VolumeTag,
 } from './protocol';
+import { describeOrder } from './restore/bootstrap';
 import { viewOf, type ServerView, type Situation, type View } from './situation';
 import { type Step } from './steps';
 import { renderSyncNames } from './sync';
@@ -193,7 +194,8 @@ function doneTask(view: View, server: ServerView, task: Task): Outcome | null {
       return null;
     case 'initialise': {
       const filled = tagged(view, name, task.volumeId, NEW_SYSTEM_IDENTIFIER);
-      return { ...stopped(filled, null), checkpointedFor, text: `initdb on ${name}` };
+      const text = fillText(task, name);
+      return { ...stopped(filled, null), checkpointedFor, text };
     }
     case 'clone': {
       const filled = tagged(view, name, task.volumeId, task.from.systemIdentifier);
@@ -245,6 +247,11 @@ function stopped(
   };
   return { volume, postgres: { state: 'stopped', control, standbySignal: false } };
 }
+
+const fillText = ({ restore }: Extract<Task, { kind: 'initialise' }>, server: string): string =>
+  restore === undefined
+    ? `initdb on ${server}`
+    : `restore ${server} from ${describeOrder(restore)}, on a timeline of its own`;
 
 function startText(server: ServerView, role: 'primary' | 'standby'): string | null {
   const state = server.report?.postgres.state;

@@ -8,6 +8,7 @@ import type { WindowReport } from './archive/window-report';
 import type { BackupOrder } from './backup/backup';
 import type { BackupSummary, BackupWork } from './backup/task';
 import type { Lsn } from './lsn';
+import type { RestoreOrder } from './restore/bootstrap';
 import type { ArchiveSpec, LateSpec, RetentionSpec } from './spec';
 import type { TimelineLeft } from './timelines';
 
@@ -246,8 +247,8 @@ export interface Assignment {
 export type Task =
   /** Start nothing, stop nothing that runs as a standby; a primary that runs is left alone. */
   | { readonly kind: 'wait'; readonly because: string }
-  /** `initdb` in an empty volume, tag it with this id, do not start. */
-  | { readonly kind: 'initialise'; readonly volumeId: string }
+  /** Fill an empty volume, tag it with this id, do not start: by `initdb`, or from an archive. */
+  | { readonly kind: 'initialise'; readonly volumeId: string; readonly restore?: RestoreOrder }
   /** Clone into an empty volume, tag it with this id, do not start. */
   | { readonly kind: 'clone'; readonly volumeId: string; readonly from: Upstream }
   /** Run and accept writes: start, or promote what runs as a standby. */

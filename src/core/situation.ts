@@ -113,6 +113,10 @@ function desiredFor(
       servers.flatMap((server) => (server.nodeId === null ? [] : [[server.name, server.nodeId]])),
     ),
     fingerprints: situation.fingerprints,
+    first:
+      state.systemIdentifier === null
+        ? (state.initialising ?? situation.record.spec.primary)
+        : null,
   });
 }
 

@@ -1,3 +1,5 @@
+import { type RestoreOrder } from './restore/bootstrap';
+
 /**
  * What the user wants, defaults applied, durations in milliseconds and sizes in bytes.
  * Written by `withDefaults`; everything after it reads this type and never the YAML.
@@ -13,6 +15,8 @@ export interface Spec {
   readonly primary: string;
   /** Sorted by name; at least one. */
   readonly servers: readonly ServerSpec[];
+  /** Where the first data comes from; absent: the cluster begins empty. */
+  readonly bootstrap?: { readonly restore: RestoreOrder };
   readonly switchover: {
     /** A target that is further behind than this is refused. */
     readonly lagBytesMax: number;

@@ -18,6 +18,8 @@ export interface InstanceEnvironment {
   readonly operatorPort: number;
   readonly dataVolume: string;
   readonly archiveVolume: string;
+  /** Another cluster's archive, from which this server may be told to be restored; not always there. */
+  readonly sourceVolume: string;
   /** The program that PostgreSQL runs for every WAL file. */
   readonly walCommand: string;
   readonly secretsDirectory: string;
@@ -71,6 +73,7 @@ export function parseEnvironment(variables: NodeJS.ProcessEnv): InstanceEnvironm
     operatorPort: number('PGSWARM_OPERATOR_PORT', OPERATOR_PORT),
     dataVolume: text('PGSWARM_DATA_DIR', '/var/lib/pgswarm/data'),
     archiveVolume: text('PGSWARM_ARCHIVE_DIR', '/var/lib/pgswarm/archive'),
+    sourceVolume: text('PGSWARM_SOURCE_DIR', '/var/lib/pgswarm/source'),
     walCommand: text('PGSWARM_WAL_COMMAND', '/usr/local/bin/pgswarm-wal'),
     secretsDirectory: text('PGSWARM_SECRETS_DIR', '/run/secrets'),
     runDirectory: text('PGSWARM_RUN_DIR', '/run/pgswarm'),

@@ -156,7 +156,7 @@ function assemble(
     guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
       await perform(
-        { environment, secrets, machine, postgres, archive, backups, summaries, state },
+        { environment, secrets, machine, postgres, archive, backups, summaries, state, log },
         action,
         signal,
       ),

@@ -10,6 +10,7 @@
 import { slotChanges, slotsBehind } from '../adapters/postgres/slots';
 import { type SlotSeen } from '../adapters/postgres/observe';
 import { type Lsn } from '../core/lsn';
+import { type RestoreOrder } from '../core/restore/bootstrap';
 import { renderSyncNames } from '../core/sync';
 import {
   type PostgresReport,
@@ -24,7 +25,7 @@ import { nextRung, rejoinOf, type Rejoin } from './rejoin/ladder';
 import { type VolumeMarks } from './volume';
 
 export type Action =
-  | { readonly kind: 'initialise'; readonly volumeId: string }
+  | { readonly kind: 'initialise'; readonly volumeId: string; readonly restore?: RestoreOrder }
   | { readonly kind: 'clone'; readonly volumeId: string; readonly from: Upstream }
   | { readonly kind: 'start-primary' }
   /** No upstream: the one that was configured last. */
@@ -101,8 +102,9 @@ export function isSuperseded(action: Action, task: Task): boolean {
   if (task.kind === 'wait') return false;
   switch (action.kind) {
     case 'initialise':
+      return !isSameFilling(action, task);
     case 'clone':
-      return task.kind !== action.kind || task.volumeId !== action.volumeId;
+      return task.kind !== 'clone' || task.volumeId !== action.volumeId;
     case 'start-primary':
       return task.kind !== 'primary';
     case 'start-standby':
@@ -120,6 +122,15 @@ export function isSuperseded(action: Action, task: Task): boolean {
       return false;
   }
 }
+
+/** Another point or another source is another filling. */
+const isSameFilling = (
+  { volumeId, restore }: Extract<Action, { kind: 'initialise' }>,
+  task: Task,
+): boolean =>
+  task.kind === 'initialise' &&
+  task.volumeId === volumeId &&
+  JSON.stringify(task.restore) === JSON.stringify(restore);
 
 const follows = (task: Task, { server }: Upstream): boolean =>
   task.kind === 'standby' && task.upstream.server === server;
@@ -162,7 +173,7 @@ function actionsWanted(facts: LocalFacts): readonly Action[] {
     case 'wait':
       return [];
     case 'initialise':
-      return volume.kind === 'empty' ? [{ kind: 'initialise', volumeId: task.volumeId }] : [];
+      return volume.kind === 'empty' ? [task] : [];
     case 'clone':
       return volume.kind === 'empty'
         ? [{ kind: 'clone', volumeId: task.volumeId, from: task.from }]

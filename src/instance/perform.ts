@@ -16,6 +16,7 @@ import { ensureRoles } from '../adapters/postgres/roles';
 import { advanceSlots, ensureSlots } from '../adapters/postgres/slots';
 import { CHECKPOINT } from '../adapters/postgres/sql';
 import { prepareUpstream } from '../adapters/postgres/upstream-check';
+import { type Log } from '../adapters/log';
 import { OperatingError } from '../core/errors';
 import { REPLICATION_ROLE } from '../core/names';
 import { type InstanceSettings, type Upstream } from '../core/protocol';
@@ -41,6 +42,7 @@ import { beforeStart, isOfNote, rejoinOf } from './rejoin/ladder';
 import { reclone, type Commit, type Copying } from './rejoin/reclone';
 import { rewind } from './rejoin/rewind';
 import { settle } from './rejoin/settle';
+import { restoring } from './restore/new-cluster';
 import { type Summaries } from './summaries';
 import {
   beginFilling,
@@ -60,6 +62,7 @@ export interface Performer {
   readonly backups: Backups;
   readonly summaries: Summaries;
   readonly state: LocalState;
+  readonly log: Log;
 }
 
 /** A demotion that takes longer is not orderly any more; the switchover is given up long before. */
@@ -75,8 +78,10 @@ type Perform<Kind extends Action['kind']> = (
 ) => Promise<void>;
 
 const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
-  initialise: async (performer, { volumeId }, signal) =>
-    await fill(performer, signal, initialiseDirectory, committing(performer, volumeId)),
+  initialise: async (performer, { volumeId, restore }, signal) => {
+    const write = restore === undefined ? initialiseDirectory : restoring(performer, restore);
+    await fill(performer, signal, write, committing(performer, volumeId));
+  },
   clone: async (performer, { volumeId, from }, signal) =>
     await copy(performer, { from, commit: committing(performer, volumeId) }, signal),
   compare,

@@ -43,6 +43,7 @@ describe('Swarm', function () {
       uid: 'uid',
       image: 'pgswarm:dev',
       nodeIds: { pg1: nodes[0]!.id },
+      first: null,
       fingerprints: fingerprints(secrets),
     });
     service = objects.services[0]!;

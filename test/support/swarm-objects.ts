@@ -37,6 +37,7 @@ export const surroundings: Surroundings = {
   image: 'pgswarm:dev',
   nodeIds: { pg1: 'node1', pg2: 'node2' },
   fingerprints: { control: 'c0', replication: 'r0', owner: 'o0' },
+  first: null,
 };
 
 export function serviceSpec(changes: Partial<Spec> = {}): ServiceSpecDesired {

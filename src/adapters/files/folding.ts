@@ -65,6 +65,14 @@ const FORMS: Readonly<Record<string, (text: string) => Said | null>> = {
     message: `${quoted(text)} is not a value of a label`,
     hint: 'write it on one line, as `docker node inspect` shows it',
   }),
+  volume: (text) => ({
+    message: `${quoted(text)} is not the name of a volume`,
+    hint: 'write it as `docker volume ls` shows it on that node',
+  }),
+  backup: (text) => ({
+    message: `${quoted(text)} is not the id of a backup`,
+    hint: 'write it as `pgswarm backups` shows it, such as 20261121T020000Z',
+  }),
   image: (text) => ({
     message: `${quoted(text)} is not the name of an image`,
     hint: 'write it as for `docker pull`',

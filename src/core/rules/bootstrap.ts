@@ -5,6 +5,7 @@
 import { contractOfNewPrimary } from '../contract';
 import { compareLsn, type Lsn } from '../lsn';
 import { type VolumeTag } from '../protocol';
+import { describeOrder, type RestoreOrder } from '../restore/bootstrap';
 import { type ServerView, type View } from '../situation';
 import { type ClusterState } from '../state';
 import { beginInitialising, firstPrimary } from '../transitions';
@@ -114,6 +115,21 @@ const unusable = (view: View): ServerView | null =>
   view.servers.find(({ volume }) => volume?.kind === 'foreign' || volume?.kind === 'unusable') ??
   null;
 
+const fillingFrom = (
+  server: string,
+  order: RestoreOrder,
+): { readonly summary: string; readonly message: string } => ({
+  summary: `restore ${server} from ${describeOrder(order)}`,
+  message: `restoring ${server} from ${describeOrder(order)}`,
+});
+
+/** What was restored begins a timeline of which there is no backup yet. */
+function firstPrimaryText({ name }: ServerView, { spec: { bootstrap, cluster } }: View): string {
+  if (bootstrap === undefined) return `${name} has been initialised and is the first primary`;
+  const from = describeOrder(bootstrap.restore);
+  return `${name} has been restored from ${from}, and is the first primary; its archive begins here and has no backup yet: pgswarm backup ${cluster}`;
+}
+
 export const bootstrapRules: readonly Rule[] = [
   rule<ServerView>({
     id: 'initialised',
@@ -129,7 +145,7 @@ export const bootstrapRules: readonly Rule[] = [
       return recorded(view, firstOf(view, server, { kind: 'initialised', tags }), {
         rule: 'initialised',
         summary: `start ${server.name} as primary`,
-        message: `${server.name} has been initialised and is the first primary`,
+        message: firstPrimaryText(server, view),
       });
     },
   }),
@@ -189,12 +205,18 @@ export const bootstrapRules: readonly Rule[] = [
       return isNew(view) && view.state.initialising === null && isEmpty ? view.servers : null;
     },
     because: () => 'all data volumes are empty and the cluster was never initialised',
-    steps: (_, view) =>
-      recorded(view, beginInitialising(view.state, view.spec.primary), {
+    steps: (_, view) => {
+      const { primary, bootstrap } = view.spec;
+      const filling =
+        bootstrap === undefined
+          ? { summary: `initialise ${primary} with initdb`, message: `initialising ${primary}` }
+          : fillingFrom(primary, bootstrap.restore);
+      return recorded(view, beginInitialising(view.state, primary), {
         rule: 'initialise',
-        summary: `initialise ${view.spec.primary} with initdb`,
-        message: `initialising ${view.spec.primary}: all data volumes are empty`,
-      }),
+        summary: filling.summary,
+        message: `${filling.message}: all data volumes are empty`,
+      });
+    },
   }),
   rule<ServerView>({
     id: 'await-initialise',

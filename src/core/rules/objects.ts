@@ -4,7 +4,8 @@
  * touched here: a service that comes back finds its data.
  */
 import { type ServiceDesired, type Step } from '../steps';
-import { differences } from '../diff';
+import { SOURCE_PATH } from '../desired';
+import { differences, unwantedMount } from '../diff';
 import { type NetworkSeen, type ServiceSeen } from '../observation';
 import { networkName, serviceName } from '../names';
 import { type ServerView, type View } from '../situation';
@@ -20,6 +21,9 @@ interface Drift {
   readonly paths: readonly string[];
 }
 
+/** It goes with the next update: by itself it is not worth a restart. */
+const SOURCE_LEFT = unwantedMount(SOURCE_PATH);
+
 /** Services that are not as desired, standbys before the primary. */
 function drifts(view: View): readonly Drift[] {
   const ids = Object.fromEntries((view.swarm?.networks ?? []).map(({ name, id }) => [name, id]));
@@ -29,7 +33,8 @@ function drifts(view: View): readonly Drift[] {
       const desired = view.desired?.services.find((service) => service.server === server.name);
       if (desired === undefined || server.service === null) return [];
       const paths = differences(desired.spec, server.service.spec, ids);
-      return paths.length === 0 ? [] : [{ server, seen: server.service, desired, paths }];
+      const isSame = paths.every((path) => path === SOURCE_LEFT);
+      return isSame ? [] : [{ server, seen: server.service, desired, paths }];
     });
 }
 
