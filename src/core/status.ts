@@ -260,10 +260,12 @@ function backupsOf({ servers }: View): readonly BackupStatus[] {
     const [first] = those;
     if (first === undefined) return [];
     const { verification: _, ...summary } = first.backup;
+    const fates = new Set(those.flatMap(({ backup }) => backup.retention ?? []));
     const verified = those.flatMap(({ backup }) => backup.verification?.at ?? []);
     const wrong = those.find(({ backup }) => backup.verification?.problem != null);
     return {
       ...summary,
+      retention: fates.size === 0 ? null : [...fates].join('; '),
       on: those.map(({ name }) => name).toSorted(),
       verifiedAt: verified.toSorted()[0] ?? null,
       problem:

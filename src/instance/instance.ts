@@ -5,10 +5,13 @@ import { type ControlAnswer } from '../adapters/control/client';
 import { answerPromise, promisedUntil, promiseLeftMs } from '../core/promise';
 import {
   type Assignment,
+  type InstanceSettings,
+  type PostgresReport,
   type PromiseAnswer,
   type PromiseRequest,
   type Report,
 } from '../core/protocol';
+import { type Guidance } from './backup/retention';
 import { Heart } from './heart';
 import { type Health } from './health-server';
 import { lifeMachine, type LifePorts } from './life-machine';
@@ -152,6 +155,7 @@ export class Instance {
     this.#parts.archive.know(assignment.others);
     this.#parts.archive.pause(answer.archivePauseMs);
     this.#parts.backups.know(assignment.others);
+    this.#parts.backups.guide(guidanceOf(assignment.settings, this.#parts.postgres.report));
     this.#parts.backups.obey(assignment.backup);
     this.#tenure.answered(answer, sentAtMs);
     if (rollCall !== (before?.rollCall ?? null)) void this.#answerRollCall(rollCall);
@@ -282,6 +286,22 @@ export class Instance {
 }
 
 /** Another pace of reports alone is no other work. */
+/** A standby that restores a backup streams from nobody, and may be on its way to anywhere. */
+function guidanceOf({ retention, late }: InstanceSettings, report: PostgresReport): Guidance {
+  const standby = report.state === 'standby' ? report : null;
+  const isFollowing = standby?.receiver?.status === 'streaming' || late?.replication === 'archive';
+  return {
+    rules: retention,
+    timeline:
+      report.state === 'primary'
+        ? report.timeline
+        : isFollowing
+          ? (standby?.timeline ?? null)
+          : null,
+    replayedLsn: standby?.replayedLsn ?? null,
+  };
+}
+
 function isSameWork(a: Assignment, b: Assignment): boolean {
   const withoutPace = (assignment: Assignment): string =>
     JSON.stringify({ ...assignment, reportEveryMs: 0 });

@@ -38,7 +38,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
   const volume = await volumeOf(environment);
   log.info('Instance manager started', { volume: volume.kind, postgres: machine.majorVersion });
   const peers = new PeerClient({ cluster, key: secrets.control, port: environment.peerPort });
-  const archive = new Archive({
+  const archive: Archive = new Archive({
     volume: environment.archiveVolume,
     socket: machine.wal.socket,
     walDirectory: join(dataDirectory(environment.dataVolume), 'pg_wal'),
@@ -48,13 +48,14 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     log,
   });
   await archive.listen();
-  const backups = new Backups({
+  const backups: Backups = new Backups({
     cluster,
     machine,
     volume: environment.archiveVolume,
     dataDirectory: dataDirectory(environment.dataVolume),
     binDirectory: environment.binDirectory,
     peers,
+    wal: archive,
     log,
   });
   backups.begin();

@@ -11,6 +11,7 @@ import {
 import { type LocalPostgres } from './local-postgres';
 import { type Identity, type LocalState, type Remembered } from './local-state';
 import { type Guard } from './guard';
+import { type Guidance } from './backup/retention';
 import { type Action } from './next-action';
 
 /** The PostgreSQL on this server, as far as the instance looks at it and ends it. */
@@ -57,6 +58,8 @@ export interface BackupPort {
   obey(order: BackupOrder | null): void;
   /** The other servers, whose backups are copied. */
   know(others: readonly string[]): void;
+  /** What is to be kept; to be said again and again, since it counts for a while only. */
+  guide(guidance: Guidance): void;
 }
 
 /** The parts that act on this machine. */

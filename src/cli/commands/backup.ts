@@ -152,7 +152,11 @@ function backupsText(status: Status, now: Date): string {
     verdictOf(each, now),
   ]);
   const head = ['BACKUP', 'METHOD', 'SIZE', 'TAKEN', 'ON', 'VERIFIED'];
-  return [table(head, rows), ...below].join('\n');
+  const fates = known.flatMap(({ id, retention }) =>
+    retention === null ? [] : [fold(`${id} ${retention}`, 2)],
+  );
+  const retention = fates.length === 0 ? [] : ['', ...fates];
+  return [table(head, rows), ...retention, ...below].join('\n');
 }
 
 function schedulesText(schedules: readonly ScheduleStatus[]): string {

@@ -32,7 +32,9 @@ export interface BaseBackup {
 }
 
 /** Those of a catalogue that can be replayed upon and in which nothing wrong was found. */
-export const baseBackupsOf = (backups: readonly BackupSummary[]): readonly BaseBackup[] =>
+export const baseBackupsOf = (
+  backups: readonly Omit<BackupSummary, 'retention'>[],
+): readonly BaseBackup[] =>
   backups.flatMap(({ id, parent, method, wal, startedAt, stoppedAt, verification }) => {
     if (method !== 'base' || wal === null || verification?.problem != null) return [];
     const [startedAtMs, stoppedAtMs] = [Date.parse(startedAt), Date.parse(stoppedAt)];

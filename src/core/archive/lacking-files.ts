@@ -1,8 +1,9 @@
 /** What an archive lacks of the way to the present, and a peer's has. */
 import { type ArchiveHoldings } from '../protocol';
 import { newestLineage, type Histories } from '../timelines';
-import { intersect, lacking, type Inventory } from './inventory';
+import { intersect, lacking, merge, subtract, type Inventory } from './inventory';
 import { nameOfSegment, type WalFile } from './wal-files';
+import { type WalVerdict } from './wal-retention';
 import { segmentsOnWay } from './way';
 
 export interface IncompleteArchive {
@@ -11,6 +12,8 @@ export interface IncompleteArchive {
   /** The peers' among them. */
   readonly histories: Histories;
   readonly peers: readonly Pick<ArchiveHoldings, 'ranges' | 'histories'>[];
+  /** What is below these was thrown away on purpose. */
+  readonly floors: readonly Pick<WalVerdict, 'timeline' | 'below'>[];
 }
 
 /**
@@ -27,8 +30,13 @@ export function lackingFiles(archive: IncompleteArchive): readonly WalFile[] {
       timeline: Number(timeline),
     })),
   );
+  const unwanted = merge(
+    archive.floors.flatMap(({ timeline, below }) =>
+      below > 0 ? [{ timeline, from: 0, to: below - 1 }] : [],
+    ),
+  );
   const segments = peers.flatMap(({ ranges }) =>
-    intersect(lacking(own, ranges, 0), way).flatMap(({ timeline, from, to }) =>
+    subtract(intersect(lacking(own, ranges, 0), way), unwanted).flatMap(({ timeline, from, to }) =>
       Array.from({ length: to - from + 1 }, (_, index): WalFile => {
         const segment = nameOfSegment({ timeline, number: from + index }, segmentBytes);
         return { kind: 'segment', timeline, segment };

@@ -44,13 +44,20 @@ export interface BackupWork {
 }
 
 /** A backup as reports and the status show it. */
-export type BackupSummary = Pick<
+export interface BackupSummary extends Pick<
   CataloguedBackup,
   | ('id' | 'method' | 'parent' | 'format' | 'compression' | 'server' | 'wal')
   | ('startedAt' | 'stoppedAt' | 'bytes' | 'because' | 'verification')
->;
+> {
+  /** `kept because …`; null: not judged yet. */
+  readonly retention: string | null;
+}
 
-export const summaryOf = (backup: CataloguedBackup): BackupSummary => ({
+export const summaryOf = (
+  backup: CataloguedBackup,
+  retention: string | null = null,
+): BackupSummary => ({
+  retention,
   id: backup.id,
   method: backup.method,
   parent: backup.parent,

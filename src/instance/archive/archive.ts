@@ -25,6 +25,7 @@ import {
 } from '../../core/archive/wal-files';
 import { belongs } from '../../core/archive/way';
 import { type WindowReport } from '../../core/archive/window-report';
+import { type WalVerdict } from '../../core/archive/wal-retention';
 import { messageOf } from '../../core/errors';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
@@ -33,6 +34,8 @@ import { type Compression } from '../../core/spec';
 import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
 import { ArchiveStore, type ArchiveSpace } from './archive-store';
 import { Archiver, type LastArchived } from './archiver';
+import { type WalBeside, type WalHere } from '../backup/retention';
+import { discardWal } from './discard-wal';
 import { milestonesIn } from './milestones';
 import { PeerArchives, type Database } from './peer-archives';
 import { inventoryIn, recoveryWindow } from './recovery-window';
@@ -72,7 +75,7 @@ const REPAIR_MAX_MS = 8000;
 /** Left to what this server archives itself. */
 const REPAIR_FREE_BYTES_MIN = 256 * 1024 ** 2;
 
-export class Archive {
+export class Archive implements WalBeside {
   readonly #options: ArchiveOptions;
   readonly #peers: PeerArchives;
   #parts: Parts | null = null;
@@ -89,6 +92,8 @@ export class Archive {
   #window: WindowReport | null = null;
   /** What was lacking at the last look: not merely on its way here. */
   #lacked: ReadonlySet<string> = new Set();
+  /** Below them nothing is brought back; null while that is not known: then no segment is. */
+  #floors: readonly WalVerdict[] | null = null;
 
   constructor(options: ArchiveOptions) {
     this.#options = options;
@@ -142,6 +147,7 @@ export class Archive {
     this.#histories = {};
     this.#historiesOf = null;
     this.#known = null;
+    this.#floors = null;
     this.#window = null;
   }
 
@@ -248,6 +254,35 @@ export class Archive {
     return { stored: renderStoredFile(found.stored), bytes, stream };
   }
 
+  // ── for retention ────────────────────────────────────────────────────────────────────────
+
+  async retained(): Promise<WalHere | null> {
+    const parts = this.#parts;
+    if (parts === null) return null;
+    await parts.store.open();
+    await this.#readHistories(parts);
+    const inventory = this.#inventory(parts);
+    return {
+      ...parts.database,
+      inventory,
+      everywhere: merge(inventory, ...this.#peers.holdings.map(({ ranges }) => ranges)),
+      histories: this.#allHistories(),
+    };
+  }
+
+  keepFrom(floors: readonly WalVerdict[]): void {
+    this.#floors = floors;
+  }
+
+  async discard(
+    { systemIdentifier, segmentBytes }: WalHere,
+    verdicts: readonly WalVerdict[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    if (this.#parts?.database.systemIdentifier !== systemIdentifier) return 0;
+    return await discardWal(this.#parts.store, { segmentBytes, verdicts, signal });
+  }
+
   // ── for PostgreSQL ───────────────────────────────────────────────────────────────────────
 
   #assemble(database: Database): Parts {
@@ -338,7 +373,8 @@ export class Archive {
       own: this.#inventory(parts),
       histories: this.#allHistories(),
       peers: this.#peers.holdings,
-    }).filter((file) => !store.has(file));
+      floors: this.#floors ?? [],
+    }).filter((file) => !store.has(file) && (file.kind === 'history' || this.#floors !== null));
     const untilMs = performance.now() + REPAIR_MAX_MS;
     for (const file of lacking) {
       // Segments that are just being archived here need no repair.

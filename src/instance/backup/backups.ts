@@ -13,6 +13,7 @@ import { type Machine } from '../../core/settings';
 import { type BackupPort } from '../ports';
 import { BackupCatalogue } from './catalogue';
 import { BackupCopies, type OpenedFile } from './copies';
+import { Retention, type Guidance, type WalBeside } from './retention';
 import { takeBackup, type TakeOptions } from './take';
 import { verifyBackup } from './verify';
 
@@ -27,7 +28,14 @@ export interface BackupsOptions {
   readonly dataDirectory: string;
   readonly binDirectory: string;
   readonly peers: BackupSources;
+  readonly wal: WalBeside;
   readonly log: Log;
+}
+
+/** A backup of a peer that is not here. */
+interface Offer {
+  readonly peer: string;
+  readonly id: string;
 }
 
 interface UnderWay {
@@ -37,7 +45,8 @@ interface UnderWay {
 
 /** A report carries the newest ones; older ones are still there. */
 const SHOWN_MAX = 50;
-const COPY_EVERY_MS = 15_000;
+/** Between two looks at what is to go, and at what peers have. */
+const LOOK_EVERY_MS = 15_000;
 
 export class Backups implements BackupPort {
   readonly #options: BackupsOptions;
@@ -52,18 +61,27 @@ export class Backups implements BackupPort {
   #listed: readonly BackupSummary[] = [];
   #others: readonly string[] = [];
   #timer: NodeJS.Timeout | null = null;
-  #isCopying = false;
+  #isLooking = false;
+  /** What peers have said of backups that are not here, by id: nothing of it ever changes. */
+  #words: ReadonlyMap<string, string> = new Map();
+  readonly #described = new Map<string, BackupSummary>();
+  readonly #retention: Retention;
   /** By backup: what was said last. */
   readonly #troubles = new Map<string, string>();
   readonly #closed = new AbortController();
 
   constructor(options: BackupsOptions) {
     this.#options = options;
+    const { wal, log } = options;
+    this.#retention = new Retention({ wal, log, signal: this.#closed.signal });
   }
 
-  /** From now on backups of peers are copied, so that none is lost with a disk. */
+  /**
+   * From now on what no rule wants is thrown away, and backups of peers are copied, so that none is
+   * lost with a disk.
+   */
   begin(): void {
-    this.#timer = setInterval(() => void this.#copyMissing(), COPY_EVERY_MS);
+    this.#timer = setInterval(() => void this.lookAfter(), LOOK_EVERY_MS);
   }
 
   close(): void {
@@ -77,12 +95,16 @@ export class Backups implements BackupPort {
     this.#others = others;
   }
 
+  guide(guidance: Guidance): void {
+    this.#retention.guide(guidance);
+  }
+
   // ── for peers ────────────────────────────────────────────────────────────────────────────
 
   ids(systemIdentifier: string): readonly string[] {
     if (systemIdentifier !== this.#systemIdentifier) return [];
     return this.#listed
-      .filter(({ verification }) => verification?.problem == null)
+      .filter(({ id, verification }) => verification?.problem == null && id !== this.#underWay?.id)
       .map(({ id }) => id);
   }
 
@@ -187,32 +209,77 @@ export class Backups implements BackupPort {
     }
   }
 
-  /** One after the other, the oldest first: an increment is of no use without what it builds on. */
-  async #copyMissing(): Promise<void> {
+  /** First what makes room, then the copies; one look at a time, and none beside a backup. */
+  async lookAfter(): Promise<void> {
     const systemIdentifier = this.#systemIdentifier;
-    if (systemIdentifier === null || this.#underWay !== null || this.#isCopying) return;
-    this.#isCopying = true;
+    if (systemIdentifier === null || this.#isLooking || this.#isTaking) return;
+    this.#isLooking = true;
     try {
+      const catalogue = await this.#opened();
       await this.#look();
-      for (const peer of this.#others) {
-        for (const id of await this.#options.peers.backupsOf(peer, systemIdentifier)) {
-          // One that cannot be copied is no obstacle to the others.
-          await this.#copy(peer, id).catch((error: unknown) => this.#noteTrouble(id, error));
-        }
-      }
+      const offers = await this.#offers(systemIdentifier);
+      const offered = this.#retention.hasRules ? await this.#describe(catalogue, offers) : [];
+      const { isWanted, words } = await this.#retention.apply(catalogue, offered);
+      this.#words = words;
+      await this.#look();
+      await this.#copyAll(
+        catalogue,
+        this.#retention.hasRules ? offers.filter(({ id }) => isWanted(id)) : offers,
+      );
     } catch (error) {
       this.#noteTrouble('', error);
     } finally {
-      this.#isCopying = false;
+      this.#isLooking = false;
     }
   }
 
-  async #copy(peer: string, id: string): Promise<void> {
-    const catalogue = await this.#opened();
-    if ((await catalogue.find(id)) !== null) return;
-    await this.#copiesOf(catalogue).pull({ peer, id, signal: this.#closed.signal });
-    await this.#look();
-    this.#options.log.info('A backup of a peer has been copied', { id, peer });
+  async #offers(systemIdentifier: string): Promise<readonly Offer[]> {
+    const offers: Offer[] = [];
+    for (const peer of this.#others) {
+      const ids = await this.#options.peers.backupsOf(peer, systemIdentifier);
+      const missing = ids.filter((id) => this.#listed.every((each) => each.id !== id));
+      offers.push(...missing.map((id) => ({ peer, id })));
+    }
+    return offers;
+  }
+
+  async #describe(
+    catalogue: BackupCatalogue,
+    offers: readonly Offer[],
+  ): Promise<readonly BackupSummary[]> {
+    const ids = new Set(offers.map(({ id }) => id));
+    for (const id of this.#described.keys()) if (!ids.has(id)) this.#described.delete(id);
+    for (const { peer, id } of offers) {
+      if (this.#described.has(id)) continue;
+      try {
+        const told = await this.#copiesOf(catalogue).describe(peer, id, this.#closed.signal);
+        this.#described.set(id, summaryOf({ ...told, verification: null }));
+      } catch (error) {
+        this.#noteTrouble(id, error);
+      }
+    }
+    return [...this.#described.values()];
+  }
+
+  /** One after the other, the oldest first: an increment is of no use without what it builds on. */
+  async #copyAll(catalogue: BackupCatalogue, offers: readonly Offer[]): Promise<void> {
+    for (const { peer, id } of offers) {
+      if (this.#isTaking) return;
+      try {
+        if ((await catalogue.find(id)) !== null) continue;
+        await this.#copiesOf(catalogue).pull({ peer, id, signal: this.#closed.signal });
+        await this.#look();
+        this.#options.log.info('A backup of a peer has been copied', { id, peer });
+      } catch (error) {
+        // One that cannot be copied is no obstacle to the others.
+        this.#noteTrouble(id, error);
+      }
+    }
+  }
+
+  /** It goes on with an order until it is done, or has failed. */
+  get #isTaking(): boolean {
+    return this.#underWay !== null && this.#work?.state === 'running';
   }
 
   /** Said once: it is tried again several times a minute. */
@@ -220,7 +287,11 @@ export class Backups implements BackupPort {
     const words = messageOf(error);
     if (this.#closed.signal.aborted || this.#troubles.get(id) === words) return;
     this.#troubles.set(id, words);
-    this.#options.log.warn('A backup of a peer could not be copied', { id, error: words });
+    const attempted =
+      id === ''
+        ? 'The backups could not be looked after'
+        : 'A backup of a peer could not be copied';
+    this.#options.log.warn(attempted, { id, error: words });
   }
 
   #copiesOf(catalogue: BackupCatalogue): BackupCopies {
@@ -234,7 +305,9 @@ export class Backups implements BackupPort {
 
   async #look(): Promise<void> {
     const { backups } = await (await this.#opened()).list();
-    this.#listed = backups.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1)).map(summaryOf);
+    this.#listed = backups
+      .toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
+      .map((backup) => summaryOf(backup, this.#words.get(backup.id) ?? null));
   }
 
   async #opened(): Promise<BackupCatalogue> {

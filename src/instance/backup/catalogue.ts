@@ -98,6 +98,11 @@ export class BackupCatalogue {
     return this.#directory;
   }
 
+  /** Ids of those that are read just now. */
+  get inUse(): readonly string[] {
+    return [...this.#leases.keys()];
+  }
+
   async list(): Promise<Listing> {
     const names = (await readdir(join(this.#directory, BACKUPS)).catch(noneYet)).toSorted();
     const read = await Promise.all(names.map(async (id) => await this.#read(id)));

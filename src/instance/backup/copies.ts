@@ -7,6 +7,7 @@ import { mkdir, open, readFile, realpath } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { dirname, join, sep } from 'node:path';
 import { type Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { syncDirectory } from '../../adapters/postgres/durable-files';
 import { type Backup, type CataloguedBackup } from '../../core/backup/backup';
 import { parseBackup } from '../../core/backup/backup-json';
@@ -94,6 +95,11 @@ export class BackupCopies {
     }
   }
 
+  /** What a peer says of one of its backups. */
+  async describe(peer: string, id: string, signal: AbortSignal): Promise<Backup> {
+    return this.#parsed(id, await text(await this.#peers.openFile(peer, id, DESCRIPTION, signal)));
+  }
+
   /**
    * Copies a backup of a peer into the own archive, durable when this returns; when it throws,
    * nothing of it is left. One at a time; of one that is there already nothing is asked.
@@ -172,13 +178,18 @@ export class BackupCopies {
   }
 
   /** Only what describes itself as this backup, of this database, is worth the copying. */
-  async #describe(directory: string, id: string): Promise<Backup> {
-    const backup = parseBackup(await readFile(join(directory, DESCRIPTION), 'utf8'));
+  #parsed(id: string, description: string): Backup {
+    const backup = parseBackup(description);
     if (typeof backup === 'string') throw damaged(`${DESCRIPTION} cannot be used: ${backup}`);
     if (backup.id !== id) throw damaged(`it calls itself ${backup.id}`);
     if (backup.systemIdentifier !== this.#catalogue.systemIdentifier) {
       throw damaged(`it is of another database, ${backup.systemIdentifier}`);
     }
+    return backup;
+  }
+
+  async #describe(directory: string, id: string): Promise<Backup> {
+    const backup = this.#parsed(id, await readFile(join(directory, DESCRIPTION), 'utf8'));
     if (backup.parent !== null && (await this.#catalogue.find(backup.parent)) === null) {
       const because = `it holds the changes to ${backup.parent}, which is not here: copy that first`;
       throw new OperatingError('refused', 'ParentMissing', because);

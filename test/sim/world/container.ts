@@ -193,6 +193,7 @@ export class Container {
         report: () => ({ backup: null, backups: [] }),
         obey: () => undefined,
         know: () => undefined,
+        guide: () => undefined,
       },
       perform: (action, signal) => perform(performer, action, signal),
     };
