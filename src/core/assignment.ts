@@ -14,6 +14,7 @@ import {
   type Task,
   type Upstream,
 } from './protocol';
+import { type RehearsalOrder } from './restore/rehearsal';
 import { volumeObstacle } from './rules/servers';
 import { syncOfNewPrimary } from './rules/synchronous';
 import { type ServerView, type View } from './situation';
@@ -43,6 +44,7 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     rollCall: rollCallOf(state),
     others: spec.servers.map(({ name }) => name).filter((name) => name !== server.name),
     backup: backupOrder(view, server),
+    rehearsal: rehearsalOrder(view, server),
     reportEveryMs: reportEveryMs(state, server.name),
   };
 }
@@ -68,6 +70,17 @@ function backupOrder(view: View, { name, report, ...server }: ServerView): Backu
   const awaited = checkpointForBackup(view);
   const isDone = awaited === null || view.primary?.report?.checkpointedFor === awaited;
   return isDone && (server.asPrimary ?? server.asStandby) !== null ? order : null;
+}
+
+/** It begins on a server that runs, and never goes on where the role changes. */
+function rehearsalOrder({ state }: View, server: ServerView): RehearsalOrder | null {
+  const { change, fenced } = state;
+  const { name, report, asPrimary, asStandby } = server;
+  const begun = state.rehearsal?.begun ?? null;
+  const isBusy = change?.from === name || change?.to === name || fenced.includes(name);
+  if (begun?.server !== name || isBusy) return null;
+  const isUnderWay = report?.rehearsal?.id === begun.order.id;
+  return isUnderWay || (asPrimary ?? asStandby) !== null ? begun.order : null;
 }
 
 /** The same by name; null for a server that the spec does not list. */

@@ -21,6 +21,7 @@ import { promotionRules, promotionWaits } from './rules/promotion';
 import { scheduleRules } from './rules/schedules';
 import { safetyRules } from './rules/safety';
 import { serverRules } from './rules/servers';
+import { rehearsalRules } from './rules/rehearsal';
 import { requestRules } from './rules/request';
 import { switchoverRules } from './rules/switchover';
 import { synchronousRules } from './rules/synchronous';
@@ -44,6 +45,7 @@ export const RULES: readonly Rule[] = [
   ...archiveRules,
   ...scheduleRules,
   ...backupRules,
+  ...rehearsalRules,
   ...requestRules,
 ];
 

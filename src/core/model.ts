@@ -108,6 +108,7 @@ function newborn({ record, observation }: Situation, server: string): Report {
     archive: null,
     backup: null,
     backups: [],
+    rehearsal: null,
     divergence: null,
   };
 }

@@ -23,6 +23,9 @@ export const PEER_PORT = 7702;
 /** PostgreSQL's port inside every instance's container. */
 export const POSTGRES_PORT = 5432;
 
+/** Where people look at a preview of a restore, in the container of the server that keeps it. */
+export const PREVIEW_PORT = 5433;
+
 /** Where the operator listens for the CLI, inside its container. */
 export const OPERATOR_SOCKET = '/run/pgswarm/operator.sock';
 

@@ -9,6 +9,7 @@ import type { BackupOrder } from './backup/backup';
 import type { BackupSummary, BackupWork } from './backup/task';
 import type { Lsn } from './lsn';
 import type { RestoreOrder } from './restore/bootstrap';
+import type { RehearsalOrder, RehearsalWork } from './restore/rehearsal';
 import type { ArchiveSpec, LateSpec, RetentionSpec } from './spec';
 import type { TimelineLeft } from './timelines';
 
@@ -68,6 +69,8 @@ export interface Report {
   readonly backup: BackupWork | null;
   /** What its archive volume holds, oldest first. */
   readonly backups: readonly BackupSummary[];
+  /** The restore on a copy that it was told to make, or was told last. */
+  readonly rehearsal: RehearsalWork | null;
 }
 
 /** How the archiving of this server's WAL goes on. */
@@ -240,6 +243,8 @@ export interface Assignment {
   readonly others: readonly string[];
   /** A backup to be taken, once. */
   readonly backup: BackupOrder | null;
+  /** A restore on a copy to be made, once; a preview is kept as long as it is wanted. */
+  readonly rehearsal: RehearsalOrder | null;
   /** Time between reports: shorter while a change of role waits for this instance. */
   readonly reportEveryMs: number;
 }

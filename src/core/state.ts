@@ -1,6 +1,7 @@
 import type { ArchivePauses } from './archive/pause';
 import type { BackupResult, BackupTask } from './backup/task';
 import type { Lsn } from './lsn';
+import type { RehearsalResult, RehearsalTask } from './restore/rehearsal';
 import type { Contract, Divergence, SyncSet } from './protocol';
 
 /**
@@ -48,6 +49,10 @@ export interface ClusterState {
   readonly lastBackup: BackupResult | null;
   /** The schedules that are followed, by name. */
   readonly schedules: Readonly<Record<string, ScheduleState>>;
+  /** The restore on a copy that is asked for, or under way. */
+  readonly rehearsal: RehearsalTask | null;
+  readonly lastDrill: RehearsalResult | null;
+  readonly lastPreview: RehearsalResult | null;
   /** Newest last, at most LOSSES_MAX. */
   readonly losses: readonly Loss[];
   /** +1 at every change that is begun; part of its id. */
@@ -210,6 +215,9 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     backup: null,
     lastBackup: null,
     schedules: {},
+    rehearsal: null,
+    lastDrill: null,
+    lastPreview: null,
     losses: [],
     changes: 0,
     change: null,

@@ -1,6 +1,7 @@
 /** What the user is told. The shape of `status -o json` is a contract. */
 import { archiveStatus, type ArchiveStatus } from './archive/status';
 import { type BackupResult, type BackupSummary } from './backup/task';
+import { type RehearsalResult } from './restore/rehearsal';
 import { type ConditionType } from './rules/rule';
 import { isFollowing, isStreaming, volumeObstacle } from './rules/servers';
 import { describeFeed, isLate } from './late';
@@ -42,6 +43,9 @@ export interface Status {
   /** The one that is asked for or being taken, in words; null: none. */
   readonly backupUnderWay: string | null;
   readonly lastBackup: BackupResult | null;
+  /** The restore drill or the preview that is asked for or under way, in words; null: none. */
+  readonly rehearsalUnderWay: string | null;
+  readonly lastDrill: RehearsalResult | null;
   /** Oldest first; where each of them is. */
   readonly backups: readonly BackupStatus[];
   /** In the spec's order. */
@@ -157,8 +161,10 @@ export function statusOf(view: View, decision: Decision, troubles: Troubles = NO
     servers: view.servers.map((server) => serverStatus(view, server)),
     conditions,
     lastChange: state.lastChange,
-    backupUnderWay: backupUnderWay(decision),
+    backupUnderWay: wordsOf('backup-waits', decision),
     lastBackup: state.lastBackup,
+    rehearsalUnderWay: wordsOf('rehearsal-waits', decision),
+    lastDrill: state.lastDrill,
     backups: backupsOf(view),
     schedules: schedulesOf(view),
     decision: { rule: decision.rule, because: decision.because },
@@ -200,6 +206,7 @@ const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   Synchronous: 'commits are on as many standbys as declared',
   WalArchived: 'every server archives its WAL',
   RecoveryWindow: 'every point since the oldest backup can be restored',
+  RestoreDrill: 'the last restore drill, if there was one, has brought the data back',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
 };
@@ -247,8 +254,8 @@ function serverStatus(view: View, server: ServerView): ServerStatus {
   };
 }
 
-const backupUnderWay = ({ findings }: Decision): string | null =>
-  findings.find(({ rule }) => rule === 'backup-waits')?.because ?? null;
+const wordsOf = (wanted: string, { findings }: Decision): string | null =>
+  findings.find(({ rule }) => rule === wanted)?.because ?? null;
 
 function backupsOf({ servers }: View): readonly BackupStatus[] {
   const copies = servers.flatMap(({ name, lastReport }) =>

@@ -5,6 +5,11 @@
 import { type ArchivePause } from './archive/pause';
 import { type BackupRequest, type BackupResult, type BackupTask } from './backup/task';
 import { type Lsn } from './lsn';
+import {
+  type RehearsalRequest,
+  type RehearsalResult,
+  type RehearsalTask,
+} from './restore/rehearsal';
 import { type Contract, type Divergence, type VolumeTag } from './protocol';
 import {
   EVENTS_MAX,
@@ -349,6 +354,34 @@ export function scheduledBackupRequested(
   const schedules = { ...state.schedules, [name]: followed };
   return { ...backupRequested(state, request), schedules };
 }
+
+export function rehearsalRequested(state: ClusterState, request: RehearsalRequest): ClusterState {
+  return { ...state, rehearsal: { request, begun: null } };
+}
+
+export function rehearsalBegun(
+  state: ClusterState,
+  begun: NonNullable<RehearsalTask['begun']>,
+): ClusterState {
+  return state.rehearsal === null ? state : { ...state, rehearsal: { ...state.rehearsal, begun } };
+}
+
+/** It is begun anew, by whoever can then. */
+export function rehearsalPutBack(state: ClusterState): ClusterState {
+  return state.rehearsal === null ? state : rehearsalRequested(state, state.rehearsal.request);
+}
+
+export function rehearsalEnded(state: ClusterState, result: RehearsalResult): ClusterState {
+  const isDrill = state.rehearsal?.request.kind === 'drill';
+  const last = isDrill ? { lastDrill: result } : { lastPreview: result };
+  return { ...state, rehearsal: null, ...last };
+}
+
+/** Nobody wants to know any more: neither a success nor a failure. */
+export const rehearsalCalledOff = (state: ClusterState): ClusterState => ({
+  ...state,
+  rehearsal: null,
+});
 
 /** The restart is done on this server, or is not to be done there any more. */
 export function serverRestarted(state: ClusterState, server: string): ClusterState {

@@ -8,6 +8,7 @@ import {
   OPERATOR_SERVICE,
   PEER_PORT,
   POSTGRES_PORT,
+  PREVIEW_PORT,
 } from '../core/names';
 
 export interface InstanceEnvironment {
@@ -28,6 +29,8 @@ export interface InstanceEnvironment {
   /** Empty: PostgreSQL's programs are found in PATH. */
   readonly binDirectory: string;
   readonly postgresPort: number;
+  /** Of a preview of a restore. */
+  readonly previewPort: number;
   readonly httpPort: number;
   /** Where peers ask for promises. */
   readonly peerPort: number;
@@ -79,6 +82,7 @@ export function parseEnvironment(variables: NodeJS.ProcessEnv): InstanceEnvironm
     runDirectory: text('PGSWARM_RUN_DIR', '/run/pgswarm'),
     binDirectory: variables['PGSWARM_PG_BIN'] ?? '',
     postgresPort: number('PGSWARM_PG_PORT', POSTGRES_PORT),
+    previewPort: number('PGSWARM_PREVIEW_PORT', PREVIEW_PORT),
     httpPort: number('PGSWARM_HTTP_PORT', INSTANCE_PORT),
     peerPort: number('PGSWARM_PEER_PORT', PEER_PORT),
     taskId: variables['PGSWARM_TASK'] ?? null,

@@ -34,6 +34,13 @@ const HANDOVER_MAX_MS = 15_000;
 /** What changes with every WAL file. */
 const ARCHIVE_MOVING: readonly string[] = ['last', 'waiting', 'forMs', 'pausedLeftMs', 'window'];
 
+/** What no restore on a copy may delay. */
+const RIVALS: Readonly<Partial<Record<Action['kind'], string>>> = {
+  promote: 'the server is to become primary',
+  stop: 'the server is to be stopped',
+  restart: 'the server is to be restarted',
+};
+
 export class Instance {
   readonly #options: InstanceOptions;
   readonly #state: LocalState;
@@ -57,6 +64,7 @@ export class Instance {
       onChange: () => this.#changed(),
       archive: () => this.#parts.archive.report(),
       backups: () => this.#parts.backups.report(),
+      rehearsals: () => this.#parts.rehearsals.report(),
       promiseLeftMs: () => this.#promiseLeftMs,
     });
     this.#parts = options.assemble(this.#state, () => this.#changed());
@@ -157,6 +165,7 @@ export class Instance {
     this.#parts.backups.know(assignment.others);
     this.#parts.backups.guide(guidanceOf(assignment.settings, this.#parts.postgres.report));
     this.#parts.backups.obey(assignment.backup);
+    this.#parts.rehearsals.obey(assignment.rehearsal, assignment.settings);
     this.#tenure.answered(answer, sentAtMs);
     if (rollCall !== (before?.rollCall ?? null)) void this.#answerRollCall(rollCall);
     if (before !== null && isSameWork(before, assignment)) return reportEveryMs;
@@ -261,6 +270,8 @@ export class Instance {
     };
     const durationMs = (): number => Math.round(performance.now() - beganAtMs);
     log.info('Action begins', fields);
+    const rival = RIVALS[action.kind];
+    if (rival !== undefined) this.#parts.rehearsals.giveWay(rival);
     try {
       await this.#parts.perform(action, signal);
       log.info('Action done', { ...fields, durationMs: durationMs() });
@@ -278,6 +289,7 @@ export class Instance {
 
   async #stopForGood(): Promise<void> {
     const { stopGraceMs } = this.#options;
+    this.#parts.rehearsals.giveWay('the instance manager is to end');
     await this.#parts.postgres.stop({
       fastMs: Math.max(stopGraceMs - ESCALATION_MS, FAST_MIN_MS),
       immediateMs: IMMEDIATE_MS,

@@ -70,6 +70,7 @@ export interface LocalStateOptions {
   readonly onChange: () => void;
   readonly archive: () => ArchiveReport | null;
   readonly backups: () => Pick<Report, 'backup' | 'backups'>;
+  readonly rehearsals: () => Pick<Report, 'rehearsal'>;
   /** How long this instance will not be promoted yet; null when it may be. */
   readonly promiseLeftMs: () => number | null;
 }
@@ -170,6 +171,7 @@ export class LocalState {
       divergence,
       archive: this.#options.archive(),
       ...this.#options.backups(),
+      ...this.#options.rehearsals(),
     };
   }
 

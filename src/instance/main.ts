@@ -25,6 +25,7 @@ import { type LocalState, type Remembered } from './local-state';
 import { perform, prepareMachine } from './perform';
 import { type InstanceParts } from './ports';
 import { newestDivergence } from './rejoin/kept-wal';
+import { Rehearsals } from './restore/rehearsals';
 import { Summaries } from './summaries';
 import { dataDirectory, NO_MARKS, openVolume, spoolFolder, readMarks, readVolume } from './volume';
 
@@ -59,6 +60,16 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     log,
   });
   backups.begin();
+  const rehearsals = new Rehearsals({
+    volume: environment.archiveVolume,
+    runDirectory: environment.runDirectory,
+    walCommand: environment.walCommand,
+    previewPort: environment.previewPort,
+    binDirectory: environment.binDirectory,
+    archive,
+    backups,
+    log,
+  });
   const instance = new Instance({
     identity: { cluster, server, bootId: randomUUID() },
     taskId: environment.taskId,
@@ -74,7 +85,11 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     peers,
     log,
     assemble: (state, onChange) =>
-      assemble({ environment, secrets, machine, archive, backups, log }, state, onChange),
+      assemble(
+        { environment, secrets, machine, archive, backups, rehearsals, log },
+        state,
+        onChange,
+      ),
   });
   const peerServer = createPeerServer({
     cluster,
@@ -114,6 +129,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
   }
   archive.close();
   backups.close();
+  await rehearsals.close();
   peers.close();
   log.info('Instance manager ended');
   return 0;
@@ -125,12 +141,13 @@ interface Surroundings {
   readonly machine: Machine;
   readonly archive: Archive;
   readonly backups: Backups;
+  readonly rehearsals: Rehearsals;
   readonly log: Log;
 }
 
 /** PostgreSQL, its guard, and the hands that act on both. */
 function assemble(
-  { environment, secrets, machine, archive, backups, log }: Surroundings,
+  { environment, secrets, machine, archive, backups, rehearsals, log }: Surroundings,
   state: LocalState,
   onChange: () => void,
 ): InstanceParts {
@@ -154,6 +171,7 @@ function assemble(
     postgres,
     archive,
     backups,
+    rehearsals,
     guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
       await perform(

@@ -4,10 +4,12 @@ import { type ControlPort } from '../adapters/control/client';
 import { type BackupOrder } from '../core/backup/backup';
 import {
   type ArchiveReport,
+  type InstanceSettings,
   type PromiseRequest,
   type Report,
   type VolumeReport,
 } from '../core/protocol';
+import { type RehearsalOrder } from '../core/restore/rehearsal';
 import { type LocalPostgres } from './local-postgres';
 import { type Identity, type LocalState, type Remembered } from './local-state';
 import { type Guard } from './guard';
@@ -62,11 +64,21 @@ export interface BackupPort {
   guide(guidance: Guidance): void;
 }
 
+/** Restores on copies: at most one is under way. */
+export interface RehearsalPort {
+  report(): Pick<Report, 'rehearsal'>;
+  /** Begins with an order that is new, and ends one that is not wanted any more. */
+  obey(order: RehearsalOrder | null, settings: InstanceSettings): void;
+  /** The server itself needs the machine: what is under way ends at once. */
+  giveWay(because: string): void;
+}
+
 /** The parts that act on this machine. */
 export interface InstanceParts {
   readonly postgres: PostgresPort;
   readonly archive: ArchivePort;
   readonly backups: BackupPort;
+  readonly rehearsals: RehearsalPort;
   readonly guard: Guard;
   /** Does one action; rejects with an AbortError when `signal` struck before it was done. */
   readonly perform: (action: Action, signal: AbortSignal) => Promise<void>;

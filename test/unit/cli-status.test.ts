@@ -49,6 +49,8 @@ const READY: Status = {
   ],
   backupUnderWay: null,
   lastBackup: null,
+  rehearsalUnderWay: null,
+  lastDrill: null,
   backups: [],
   schedules: [],
   lastChange: {

@@ -4,6 +4,11 @@
  */
 import { expect } from 'chai';
 import { type WindowReport } from '../../src/core/archive/window-report';
+import {
+  DRILL_TARGET,
+  type RehearsalOutcome,
+  type RehearsalTask,
+} from '../../src/core/restore/rehearsal';
 import { type BackupRequest, type BackupTask } from '../../src/core/backup/task';
 import { type ArchiveReport } from '../../src/core/protocol';
 import { decide, RULES } from '../../src/core/decide';
@@ -95,6 +100,33 @@ const REQUEST: BackupRequest = {
   by: 'ann',
   at: '2026-01-01T00:00:00.000Z',
 };
+const DRILL: RehearsalTask['request'] = {
+  kind: 'drill',
+  target: DRILL_TARGET,
+  backup: null,
+  server: null,
+  by: 'ann',
+  at: '2026-01-01T00:00:00.000Z',
+};
+
+/** Begun ten minutes before the present. */
+const rehearsing = (kind: 'drill' | 'preview', at = '2026-01-01T00:00:00.000Z'): RehearsalTask => ({
+  request: { ...DRILL, kind },
+  begun: {
+    server: 'pg2',
+    order: { id: 'r1', kind, target: DRILL_TARGET, backup: null, query: null },
+    at,
+  },
+});
+
+const OUTCOME: RehearsalOutcome = {
+  backup: 'b1',
+  restoredTo: { lsn: '0/4000000', at: '2026-01-01T00:00:00Z', timeline: 2 },
+  durations: { unpackMs: 1000, recoverMs: 3000, checkMs: 500 },
+  problem: null,
+};
+const UNPROVEN = { ...OUTCOME, problem: { reason: 'WalMissing', message: 'WAL is missing' } };
+
 const TAKING: BackupTask = {
   request: REQUEST,
   begun: {
@@ -404,6 +436,77 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     }),
     rule: 'backup-end',
     because: /backup b1 on pg2 has failed: no room/,
+  },
+  {
+    name: 'a restore drill is asked for: the standby makes it',
+    situation: withState(pair, { rehearsal: { request: DRILL, begun: null } }),
+    rule: 'rehearsal-begin',
+    because: /pg2 can make a restore drill/,
+  },
+  {
+    name: 'a restore drill is under way',
+    situation: withReport(withState(pair, { rehearsal: rehearsing('drill') }), 'pg2', {
+      rehearsal: { id: 'r1', state: 'running', words: 'unpacking b1', outcome: null },
+    }),
+    rule: 'rehearsal-waits',
+    because: /a restore drill on pg2: unpacking b1/,
+  },
+  {
+    name: 'a restore drill has brought the data back',
+    situation: withReport(withState(pair, { rehearsal: rehearsing('drill') }), 'pg2', {
+      rehearsal: { id: 'r1', state: 'ended', words: '', outcome: OUTCOME },
+    }),
+    rule: 'rehearsal-end',
+    because:
+      /a restore drill on pg2 has brought the data back in 4s of backup b1, up to 0\/4000000/,
+  },
+  {
+    name: 'what is said of an earlier restore drill ends no other one',
+    situation: withReport(withState(pair, { rehearsal: rehearsing('drill') }), 'pg2', {
+      rehearsal: { id: 'r0', state: 'ended', words: '', outcome: OUTCOME },
+    }),
+    rule: 'rehearsal-waits',
+    because: /it has not begun yet/,
+  },
+  {
+    name: 'a restore drill was given up for something more important',
+    situation: withReport(withState(pair, { rehearsal: rehearsing('drill') }), 'pg2', {
+      rehearsal: {
+        id: 'r1',
+        state: 'given up',
+        words: 'the server is to be stopped',
+        outcome: null,
+      },
+    }),
+    rule: 'rehearsal-again',
+    because: /a restore drill on pg2 was given up: the server is to be stopped/,
+  },
+  {
+    name: 'a preview is kept',
+    situation: withReport(withState(pair, { rehearsal: rehearsing('preview') }), 'pg2', {
+      rehearsal: { id: 'r1', state: 'ready', words: 'restored', outcome: OUTCOME },
+    }),
+    rule: 'rehearsal-waits',
+    because: /a preview of the end of the WAL on pg2: restored/,
+  },
+  {
+    name: 'a preview is kept for two hours',
+    situation: withReport(
+      withState(pair, { rehearsal: rehearsing('preview', '2025-12-31T22:00:00.000Z') }),
+      'pg2',
+      { rehearsal: { id: 'r1', state: 'ready', words: 'restored', outcome: OUTCOME } },
+    ),
+    rule: 'rehearsal-end',
+    because: /a preview of the end of the WAL on pg2 is over/,
+  },
+  {
+    name: 'the last restore drill has failed',
+    situation: withState(pair, {
+      lastDrill: { ...UNPROVEN, id: 'r1', server: 'pg2', at: '2026-01-01T00:00:00.000Z' },
+    }),
+    rule: 'drill-failed',
+    because:
+      /the last restore drill, on pg2 at 2026-01-01T00:00:00.000Z, has failed: WAL is missing/,
   },
   {
     name: 'a person keeps the standby stopped',

@@ -57,6 +57,7 @@ const health = (
     archive: null,
     backup: null,
     backups: [],
+    rehearsal: null,
     divergence: null,
   },
   task,

@@ -22,6 +22,7 @@ const assignment = (changes: Partial<Assignment> = {}): Assignment => ({
   rollCall: null,
   others: [],
   backup: null,
+  rehearsal: null,
   ...changes,
 });
 

@@ -9,12 +9,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type LogEntry } from './log-line';
 import { LogReader } from './log-reader';
 import { killProcessesIn } from './processes';
-import { programEnvironment, programPath } from './programs';
+import { niced, programEnvironment, programPath } from './programs';
 
 export interface PostmasterOptions {
   readonly directory: string;
   readonly binDirectory: string;
   readonly onLog: (entry: LogEntry) => void;
+  /** It gets the processor time that nobody else wants. */
+  readonly isNice?: boolean;
 }
 
 export interface Exit {
@@ -37,9 +39,11 @@ export class Postmaster {
   #exit: Exit | null = null;
 
   constructor(options: PostmasterOptions) {
-    const { directory, binDirectory } = options;
+    const { directory, binDirectory, isNice = false } = options;
     this.#directory = directory;
-    this.#child = spawn(programPath(binDirectory, 'postgres'), ['-D', directory], {
+    const path = programPath(binDirectory, 'postgres');
+    const [program, ...rest] = isNice ? niced(path) : [path];
+    this.#child = spawn(program, [...rest, '-D', directory], {
       // From its first moment on it is found there, as all of its processes are.
       cwd: directory,
       // A terminal's Ctrl-C reaches the instance manager alone, which then stops PostgreSQL itself.

@@ -6,6 +6,8 @@ import { OperatingError } from '../../core/errors';
 export interface ProgramOptions {
   /** Directory of PostgreSQL's programs; empty: found in PATH. */
   readonly binDirectory: string;
+  /** It gets the processor time that nobody else wants. */
+  readonly isNice?: boolean;
   /** Ends the program and what it has started. */
   readonly signal?: AbortSignal;
   /** Called with each line of standard error; progress ends with a carriage return. */
@@ -17,6 +19,12 @@ const LINES_KEPT = 20;
 
 export const programPath = (binDirectory: string, name: string): string =>
   binDirectory === '' ? name : join(binDirectory, name);
+
+/** Manual page nice(1): it becomes the program, so that signals and exit codes are the program's own. */
+export const niced = (program: string): readonly [string, ...string[]] => [
+  ...(['nice', '-n', '19'] as const),
+  program,
+];
 
 /** Messages in English, so that they can be understood; nothing inherited that libpq would read. */
 export function programEnvironment(): NodeJS.ProcessEnv {
@@ -32,7 +40,9 @@ export async function runProgram(
   programArguments: readonly string[],
   options: ProgramOptions,
 ): Promise<string> {
-  const child = spawn(programPath(options.binDirectory, name), programArguments, {
+  const path = programPath(options.binDirectory, name);
+  const [program, ...rest] = options.isNice === true ? niced(path) : [path];
+  const child = spawn(program, [...rest, ...programArguments], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: programEnvironment(),
     detached: true,

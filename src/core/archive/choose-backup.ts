@@ -13,7 +13,7 @@ import {
   type BaseBackup,
   type UsableBackup,
 } from './backups';
-import { describeRange, intersect } from './inventory';
+import { describeRange, intersect, type Inventory } from './inventory';
 import { segmentEnd } from './wal-files';
 import { segmentsOnWay } from './way';
 import { windowOf, type RecoveryWindow } from './window';
@@ -44,7 +44,9 @@ export type Choice =
       readonly backup: BaseBackup;
       /** Always a number for PostgreSQL: see `newestLineage`. */
       readonly timeline: number;
-      /** Up to here there is WAL on the way to that timeline, perhaps with holes. */
+      /** What there is of the way to that timeline, perhaps with holes. */
+      readonly segments: Inventory;
+      /** Up to here there is WAL. */
       readonly walEndsAtLsn: Lsn | null;
       /** What recovery alone can find out; null when nothing speaks against it. */
       readonly caveat: string | null;
@@ -76,9 +78,12 @@ export function chooseBackup(request: RestoreRequest, archive: RestorableArchive
   if (verdict.kind === 'unreachable') return refused(verdict.because, window, archive);
   const isSearched = request.backup === null && isUnknown(request);
   const older = isSearched ? before.slice(1).map(({ backup }) => backup) : [];
-  const walEndsAtLsn = furthestLsn([walEnd(archive, timeline), chosen.untilLsn]);
+  const segments = segmentsTo(timeline, archive);
+  const last = segments.at(-1);
+  const end = last === undefined ? null : segmentEnd(last.to, archive.segmentBytes);
+  const walEndsAtLsn = furthestLsn([end, chosen.untilLsn]);
   const { caveat } = verdict;
-  return { kind: 'chosen', backup: chosen.backup, timeline, walEndsAtLsn, caveat, older };
+  return { kind: 'chosen', backup: chosen.backup, timeline, segments, walEndsAtLsn, caveat, older };
 }
 
 /** `current` is that of the backup; of the newest one, where none is named. */
@@ -90,11 +95,10 @@ function timelineOf({ target, backup: id }: RestoreRequest, archive: RestorableA
   return (named ?? inOrder(archive.backups).at(-1))?.timeline ?? newest;
 }
 
-function walEnd({ histories, inventory, segmentBytes }: RestorableArchive, to: number): Lsn | null {
+function segmentsTo(to: number, archive: RestorableArchive): Inventory {
+  const { histories, inventory, segmentBytes } = archive;
   const lineage = lineageOf(to, histories);
-  const there = lineage === null ? [] : intersect(segmentsOnWay(lineage, segmentBytes), inventory);
-  const last = there.at(-1);
-  return last === undefined ? null : segmentEnd(last.to, segmentBytes);
+  return lineage === null ? [] : intersect(segmentsOnWay(lineage, segmentBytes), inventory);
 }
 
 /** PostgreSQL refuses "requested recovery stop point is before consistent recovery point". */

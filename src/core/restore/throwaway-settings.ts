@@ -40,6 +40,7 @@ export interface ThrowawaySettings {
   readonly restoreCommand: string;
   readonly target: RestoreTarget;
   readonly minimums: Minimums;
+  readonly isOpen: boolean;
   /** What the data needs to be read, such as `shared_preload_libraries` of an index type. */
   readonly parameters: Readonly<Record<string, string>>;
   /** It will be a server's data: what it writes from the target on is to be archived later. */
@@ -48,7 +49,8 @@ export interface ThrowawaySettings {
 
 /** `postgresql.conf`. */
 export function renderThrowawaySettings(settings: ThrowawaySettings): string {
-  const { socketDirectory, port, restoreCommand, target, minimums, parameters, isKept } = settings;
+  const { socketDirectory, port, restoreCommand, target, minimums, parameters } = settings;
+  const { isOpen, isKept } = settings;
   const needed = Object.entries(minimums).map(([name, value]) => [name, String(value)] as const);
   return text([
     '# Written by pgswarm for a copy that is thrown away.',
@@ -60,6 +62,7 @@ export function renderThrowawaySettings(settings: ThrowawaySettings): string {
       ...(isKept ? KEPT : {}),
       ...Object.fromEntries(needed),
       ...targetParameters(target),
+      listen_addresses: isOpen ? '*' : '',
       port: String(port),
       restore_command: restoreCommand,
       unix_socket_directories: socketDirectory,
@@ -67,8 +70,18 @@ export function renderThrowawaySettings(settings: ThrowawaySettings): string {
   ]);
 }
 
-/** `pg_hba.conf`: the socket lies in a directory that nobody else can enter; this is a second door. */
-export const renderThrowawayHba = (): string => text(['local all postgres peer']);
+/**
+ * `pg_hba.conf`. Closed, it is a second door: the socket lies in a directory that nobody else can enter.
+ * `users` are the lines of the spec, for a copy that people may look at; as in the cluster itself they
+ * open neither the superuser nor replication to the network.
+ */
+export const renderThrowawayHba = (users: readonly string[]): string =>
+  text([
+    'local all postgres peer',
+    'host all postgres all reject',
+    'host replication all all reject',
+    ...users,
+  ]);
 
 /** It shares a machine with a server that matters more. */
 const FRUGAL: Readonly<Record<string, string>> = {
@@ -83,7 +96,6 @@ const ALONE: Readonly<Record<string, string>> = {
   autovacuum: 'off',
   hot_standby: 'on',
   lc_messages: 'C',
-  listen_addresses: '',
   log_destination: 'stderr',
   log_line_prefix: LOG_LINE_PREFIX,
   log_min_messages: 'warning',

@@ -56,6 +56,7 @@ export type ConditionType =
   | 'Synchronous'
   | 'WalArchived'
   | 'RecoveryWindow'
+  | 'RestoreDrill'
   | 'PrimaryAsDeclared'
   | 'SpecValid';
 

@@ -2,7 +2,7 @@
  * The archive of this server: takes what PostgreSQL hands over, gives back what it asks for, and
  * completes itself from the peers' archives, as theirs are completed from it.
  */
-import { createReadStream, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { type Server } from 'node:net';
 import { join } from 'node:path';
@@ -36,10 +36,16 @@ import { ArchiveStore, type ArchiveSpace } from './archive-store';
 import { Archiver, type LastArchived } from './archiver';
 import { type WalBeside, type WalHere } from '../backup/retention';
 import { discardWal } from './discard-wal';
+import { setMark } from './marks';
 import { milestonesIn } from './milestones';
 import { PeerArchives, type Database } from './peer-archives';
+import {
+  openRecoverySource,
+  type RecoverySource,
+  type RecoverySourceOptions,
+} from './recovery-source';
 import { inventoryIn, recoveryWindow } from './recovery-window';
-import { Restorer } from './restorer';
+import { Restorer, type RestorerOptions } from './restorer';
 import { later, openWalSocket, type WalAnswer, type WalQuestion } from './wal-socket';
 
 export interface ArchiveOptions {
@@ -177,32 +183,18 @@ export class Archive implements WalBeside {
     if (isStopping === this.#isStopping) return;
     this.#isStopping = isStopping;
     this.#parts?.archiver.stopping(isStopping);
-    const mark = leaveMark(this.#options.socket);
-    this.#mark(mark, isStopping);
+    setMark(leaveMark(this.#options.socket), isStopping, this.#options.log);
   }
 
   /** A promotion asks for files that nobody has: nobody is asked while it is under way. */
   async whilePromoting(promote: () => Promise<void>): Promise<void> {
-    const mark = promoteMark(this.#options.socket);
-    this.#mark(mark, true);
+    const { socket, log } = this.#options;
+    setMark(promoteMark(socket), true, log);
     this.#parts?.restorer.breakOff();
     try {
       await promote();
     } finally {
-      this.#mark(mark, false);
-    }
-  }
-
-  /** A mark only saves time: what keeps it from being set must not keep anything else from being done. */
-  #mark(path: string, isSet: boolean): void {
-    try {
-      if (isSet) writeFileSync(path, '');
-      else rmSync(path, { force: true });
-    } catch (error) {
-      this.#options.log.warn('A mark for PostgreSQL cannot be set', {
-        path,
-        error: messageOf(error),
-      });
+      setMark(promoteMark(socket), false, log);
     }
   }
 
@@ -242,6 +234,16 @@ export class Archive implements WalBeside {
       histories: this.#allHistories(),
       milestones: await milestonesIn(store, own, database.segmentBytes),
     };
+  }
+
+  /** For a recovery on a copy. */
+  async recoverySource(
+    options: Omit<RecoverySourceOptions, 'store' | 'fetchFromPeer'>,
+  ): Promise<RecoverySource> {
+    const parts = this.#parts;
+    if (parts === null) throw new Error('there is no database yet');
+    const fetchFromPeer = this.#fetching(parts.database);
+    return await openRecoverySource({ ...options, store: parts.store, fetchFromPeer });
   }
 
   async open(name: string, systemIdentifier: string): Promise<ArchivedFile | null> {
@@ -304,13 +306,17 @@ export class Archive implements WalBeside {
       segmentBytes,
       belongs: (file) => this.#belongs(file, segmentBytes),
       mayAskPeers: () => !this.#isStopping,
-      fetchFromPeer: async (file, destination, signal) =>
-        await this.#peers.fetch(file, { database, destination }, signal),
+      fetchFromPeer: this.#fetching(database),
     });
     // Every heartbeat asks for the report.
     const onChange = (): void => undefined;
     const archiver = new Archiver({ store, walDirectory, segmentBytes, log, onChange });
     return { database, store, archiver, restorer };
+  }
+
+  #fetching(database: Database): RestorerOptions['fetchFromPeer'] {
+    return async (file, destination, signal) =>
+      await this.#peers.fetch(file, { database, destination }, signal);
   }
 
   async #answer(question: WalQuestion, gone: AbortSignal): Promise<WalAnswer> {

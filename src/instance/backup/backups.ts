@@ -109,11 +109,11 @@ export class Backups implements BackupPort {
   }
 
   async files(id: string): Promise<StoredList> {
-    return await this.#copiesOf(await this.#opened()).files(id);
+    return await this.#copiesOf(await this.catalogue()).files(id);
   }
 
   async openFile(id: string, path: string): Promise<OpenedFile | null> {
-    return await this.#copiesOf(await this.#opened()).open(id, path);
+    return await this.#copiesOf(await this.catalogue()).open(id, path);
   }
 
   // ── for the operator ─────────────────────────────────────────────────────────────────────
@@ -172,7 +172,7 @@ export class Backups implements BackupPort {
     say: (words: string) => void,
   ): Promise<void> {
     const { cluster, machine, dataDirectory, binDirectory } = this.#options;
-    const catalogue = await this.#opened();
+    const catalogue = await this.catalogue();
     const { socketDirectory, port } = machine;
     const connection = new LocalConnection({ socketDirectory, port });
     try {
@@ -215,7 +215,7 @@ export class Backups implements BackupPort {
     if (systemIdentifier === null || this.#isLooking || this.#isTaking) return;
     this.#isLooking = true;
     try {
-      const catalogue = await this.#opened();
+      const catalogue = await this.catalogue();
       await this.#look();
       const offers = await this.#offers(systemIdentifier);
       const offered = this.#retention.hasRules ? await this.#describe(catalogue, offers) : [];
@@ -304,13 +304,14 @@ export class Backups implements BackupPort {
   }
 
   async #look(): Promise<void> {
-    const { backups } = await (await this.#opened()).list();
+    const { backups } = await (await this.catalogue()).list();
     this.#listed = backups
       .toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
       .map((backup) => summaryOf(backup, this.#words.get(backup.id) ?? null));
   }
 
-  async #opened(): Promise<BackupCatalogue> {
+  /** Throws before `use`. */
+  async catalogue(): Promise<BackupCatalogue> {
     const { volume } = this.#options;
     const systemIdentifier = this.#systemIdentifier;
     if (systemIdentifier === null) {

@@ -17,6 +17,8 @@ export interface UnpackOptions {
   /** An empty directory, thrown away afterwards: increments that are packed are unpacked in it. */
   readonly scratch: string;
   readonly onProgress?: (what: string) => void;
+  /** The copy is of no value after a crash, and nobody waits for it: not synced, and made gently. */
+  readonly isThrowaway?: boolean;
 }
 
 /** The oldest, which is a full backup, first. */
@@ -80,6 +82,7 @@ export async function fillFromBackup(
     if (increments.length === 0) await unpackFiles(full, directory, options);
     else await combine(chain, directory, options);
     for (const name of SIGNALS) await rm(join(directory, name), { force: true });
+    if (options.isThrowaway === true) return;
     options.onProgress?.('syncing');
     await runProgram('initdb', ['--sync-only', '-D', directory], options);
   } catch (error) {
@@ -92,12 +95,16 @@ export async function fillFromBackup(
 export async function unpackFiles(
   { backup, directory }: StoredBackup,
   into: string,
-  { signal, onProgress }: Pick<UnpackOptions, 'signal' | 'onProgress'>,
+  {
+    signal,
+    onProgress,
+    isThrowaway: isNice = false,
+  }: Omit<UnpackOptions, 'binDirectory' | 'scratch'>,
 ): Promise<void> {
   onProgress?.(`unpacking ${backup.id}`);
   const data = join(directory, DATA);
   const run = async (program: string, ...rest: readonly string[]): Promise<void> => {
-    await runProgram(program, rest, { binDirectory: '', signal });
+    await runProgram(program, rest, { binDirectory: '', signal, isNice });
   };
   if (backup.format === 'plain') {
     await run('cp', '--archive', '--reflink=auto', `${data}/.`, into);
@@ -146,7 +153,10 @@ async function combine(chain: Chain, directory: string, options: UnpackOptions):
     inputs.push(await directoryOf(stored, join(options.scratch, stored.backup.id), options));
   }
   options.onProgress?.(`putting together ${chain.length} backups`);
-  await runProgram('pg_combinebackup', combineArguments(inputs, directory), options);
+  await runProgram('pg_combinebackup', combineArguments(inputs, directory), {
+    ...options,
+    isNice: options.isThrowaway === true,
+  });
 }
 
 /** Oldest first. */

@@ -5,6 +5,7 @@
 import { explainFailure } from '../../adapters/postgres/failures';
 import { messageOf, OperatingError } from '../../core/errors';
 import { type Recovery, type RecoveryProblem, type RestoredTo } from '../../core/restore/recovery';
+import { NO_TIME, type RestoreDurations } from '../../core/restore/rehearsal';
 import { describeTarget } from '../../core/restore/target';
 import { directoryBytes } from '../rejoin/room';
 import { checkQuery, checkTables, type CheckResult, type QueryCheck } from './checks';
@@ -31,12 +32,7 @@ export interface DrillReport {
   readonly restoredTo: RestoredTo | null;
   /** Of the data directory, before anything was replayed. */
   readonly bytes: number;
-  /** 0 for what was not come to. */
-  readonly durations: {
-    readonly unpackMs: number;
-    readonly recoverMs: number;
-    readonly checkMs: number;
-  };
+  readonly durations: RestoreDurations;
   readonly checks: readonly CheckResult[];
   /** null: the data can be had back. */
   readonly problem: RecoveryProblem | null;
@@ -74,7 +70,7 @@ class Drill {
       target: describeTarget(order.target),
       restoredTo: null,
       bytes: 0,
-      durations: { unpackMs: 0, recoverMs: 0, checkMs: 0 },
+      durations: NO_TIME,
       checks: [],
       problem: null,
     };

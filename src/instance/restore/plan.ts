@@ -5,6 +5,7 @@ import { OperatingError } from '../../core/errors';
 import { type Lsn } from '../../core/lsn';
 import { describeTarget, type RestoreTarget } from '../../core/restore/target';
 import { type Archive } from '../archive/archive';
+import { type RecoveryWal } from '../archive/recovery-source';
 import { type BackupCatalogue } from '../backup/catalogue';
 
 export interface RestorePlan {
@@ -15,6 +16,8 @@ export interface RestorePlan {
   readonly backups: readonly string[];
   /** On a timeline by its number: see `newestLineage`. */
   readonly target: RestoreTarget & { readonly timeline: number };
+  /** What recovery may read. */
+  readonly wal: RecoveryWal;
   /** Up to here there is WAL, perhaps with holes; what is lacking, recovery takes for the end. */
   readonly walEndsAtLsn: Lsn | null;
   /** What recovery alone can find out; null when nothing speaks against it. */
@@ -42,7 +45,9 @@ export async function planRestore(
     const message = `restoring to ${describeTarget(target)}: ${choice.because}`;
     throw new OperatingError('refused', 'TargetUnreachable', message);
   }
-  const { backup, older, timeline, walEndsAtLsn, caveat } = choice;
+  const { backup, older, timeline, segments, walEndsAtLsn, caveat } = choice;
+  const { segmentBytes, histories } = contents;
+  const wal = { segmentBytes, segments, histories };
   const ids = [backup, ...older].map(({ id }) => id);
-  return { backups: ids, target: { ...target, timeline }, walEndsAtLsn, caveat };
+  return { backups: ids, target: { ...target, timeline }, wal, walEndsAtLsn, caveat };
 }

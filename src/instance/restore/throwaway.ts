@@ -44,6 +44,14 @@ export interface ThrowawayOptions {
   readonly socketDirectory: string;
   readonly binDirectory: string;
   readonly log: Log;
+  /** For people to look at it over the network; absent: nobody but the instance manager can. */
+  readonly access?: ThrowawayAccess;
+}
+
+export interface ThrowawayAccess {
+  readonly port: number;
+  /** Lines of `pg_hba.conf`. */
+  readonly hba: readonly string[];
 }
 
 export interface RecoveryOrder {
@@ -96,7 +104,7 @@ export class Throwaway {
   constructor(options: ThrowawayOptions) {
     const { scratch, socketDirectory, log } = options;
     this.#options = options;
-    this.address = { socketDirectory, port: PORT };
+    this.address = { socketDirectory, port: options.access?.port ?? PORT };
     this.connection = new LocalConnection(this.address);
     this.#guard = startGuard({ directory: scratch.dataDirectory, log, onEnd: () => undefined });
   }
@@ -122,6 +130,14 @@ export class Throwaway {
       // They were raised later than the backup was made; replay goes on where it was.
       minimums = raise(minimums, seen.log.tooLow);
       await this.stop();
+    }
+  }
+
+  /** Until it has ended by itself; throws when it is called off before. */
+  async ended(signal: AbortSignal): Promise<void> {
+    const postmaster = this.#postmaster;
+    while (postmaster !== null && !(await postmaster.exitsWithin(POLL_MS))) {
+      signal.throwIfAborted();
     }
   }
 
@@ -169,11 +185,13 @@ export class Throwaway {
   }
 
   async #prepare(order: RecoveryOrder, minimums: Minimums): Promise<void> {
-    const { scratch, socketDirectory } = this.#options;
+    const { scratch, access } = this.#options;
     const { dataDirectory } = scratch;
+    const { socketDirectory, port } = this.address;
     const settings = renderThrowawaySettings({
       socketDirectory,
-      port: PORT,
+      port,
+      isOpen: access !== undefined,
       restoreCommand: order.restoreCommand,
       target: order.target,
       minimums,
@@ -187,7 +205,7 @@ export class Throwaway {
     await emptyDirectory(join(dataDirectory, 'pg_replslot'));
     await writeDurably(join(dataDirectory, ENTRY_FILE), settings);
     await writeDurably(join(dataDirectory, AUTO_FILE), '');
-    await writeDurably(join(dataDirectory, HBA_FILE), renderThrowawayHba());
+    await writeDurably(join(dataDirectory, HBA_FILE), renderThrowawayHba(access?.hba ?? []));
     await writeDurably(join(dataDirectory, 'recovery.signal'), '');
   }
 
@@ -202,7 +220,7 @@ export class Throwaway {
     this.#startedAtMs = performance.now();
     const onLog = (entry: LogEntry): void => this.#read(entry, order);
     const directory = scratch.dataDirectory;
-    const postmaster = new Postmaster({ directory, binDirectory, onLog });
+    const postmaster = new Postmaster({ directory, binDirectory, onLog, isNice: true });
     this.#postmaster = postmaster;
     // What waits below waits for its exit, too.
     const callOff = (): void => void postmaster.kill();

@@ -66,6 +66,7 @@ export class FakeLeader {
       rollCall: null,
       others: [],
       backup: null,
+      rehearsal: null,
       ...options,
     };
     this.#assignments.set(server, JSON.stringify(assignment));

@@ -195,6 +195,11 @@ export class Container {
         know: () => undefined,
         guide: () => undefined,
       },
+      rehearsals: {
+        report: () => ({ rehearsal: null }),
+        obey: () => undefined,
+        giveWay: () => undefined,
+      },
       perform: (action, signal) => perform(performer, action, signal),
     };
   }
