@@ -207,12 +207,13 @@ const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   WalArchived: 'every server archives its WAL',
   RecoveryWindow: 'every point since the oldest backup can be restored',
   RestoreDrill: 'the last restore drill, if there was one, has brought the data back',
+  BackupRecent: 'the last backup has succeeded, and none is overdue',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
 };
 
 /** What is lost when they are false is lost later: the cluster serves, and redundancy is there. */
-const PRECAUTIONS: readonly ConditionType[] = ['WalArchived', 'RecoveryWindow'];
+const PRECAUTIONS: readonly ConditionType[] = ['WalArchived', 'RecoveryWindow', 'BackupRecent'];
 
 /** As declared and at work; whether somebody should look at its archives is another question. */
 export const isServing = ({ phase, conditions }: Status): boolean =>

@@ -348,6 +348,14 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     because: /archiving on pg1 is paused for 1m more/,
   },
   {
+    name: 'the last backup has failed',
+    situation: withState(pair, {
+      lastBackup: { id: 'b1', server: 'pg2', at: pair.now, problem: 'no room' },
+    }),
+    rule: 'backup-not-recent',
+    because: /no room; take one: pgswarm backup orders/,
+  },
+  {
     name: 'the time of a pause of the archive is over',
     situation: withState(pair, { archivePauses: { pg1: { until: pair.now, by: 'ada' } } }),
     rule: 'archive-pause-over',

@@ -1,6 +1,6 @@
 /** `pgswarm backup` and `pgswarm backups`: have a backup taken, and see which there are. */
 import { type BackupMethod } from '../../core/backup/backup';
-import { type BackupRequest, type BackupResult } from '../../core/backup/task';
+import { calledOff, type BackupRequest, type BackupResult } from '../../core/backup/task';
 import { type BackupStatus, type ScheduleStatus, type Status } from '../../core/status';
 import { type ClusterState } from '../../core/state';
 import { backupEnded, backupRequested } from '../../core/transitions';
@@ -70,7 +70,7 @@ async function cancel(ports: CliPorts, cluster: string): Promise<ExitCode> {
     grant: (state) => {
       if (state.backup === null) return state;
       const { begun } = state.backup;
-      const problem = `called off by ${ports.user}`;
+      const problem = calledOff(ports.user);
       const id = begun?.order.id ?? 'not begun';
       return backupEnded(state, { id, server: begun?.server ?? '-', at, problem });
     },

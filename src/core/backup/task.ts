@@ -35,6 +35,13 @@ export interface BackupResult {
   readonly problem: string | null;
 }
 
+const CALLED_OFF = 'called off by';
+
+/** How a backup ends that a person does not want any more. */
+export const calledOff = (by: string): string => `${CALLED_OFF} ${by}`;
+export const isCalledOff = ({ problem }: BackupResult): boolean =>
+  problem?.startsWith(CALLED_OFF) === true;
+
 /** What an instance says of the order that it was given. */
 export interface BackupWork {
   readonly id: string;

@@ -1,6 +1,7 @@
 /** Backups that were asked for: which server takes them, and how they ended. */
 import { type BackupOrder } from '../backup/backup';
 import { nextBackupId } from '../backup/names';
+import { backupTrouble, type BackupTrouble } from '../backup/recent';
 import { type BackupRequest, type BackupResult, type BackupTask } from '../backup/task';
 import { isLate } from '../late';
 import { type ServerView, type View } from '../situation';
@@ -68,6 +69,17 @@ export const backupRules: readonly Rule[] = [
       const words = work?.id === begun.order.id ? work.words : 'it has not begun yet';
       return `${begun.server} takes backup ${begun.order.id}: ${words}`;
     },
+  }),
+  rule<BackupTrouble>({
+    id: 'backup-not-recent',
+    section: 'backup',
+    about: 'The last backup has failed, or a schedule has long waited for one.',
+    when: ({ state, situation }) => {
+      const dueAt = Object.values(state.schedules).flatMap(({ nextDueAt }) => nextDueAt ?? []);
+      return backupTrouble(state.lastBackup, dueAt, situation.now);
+    },
+    because: ({ message }, { spec }) => `${message}; take one: pgswarm backup ${spec.cluster}`,
+    condition: ({ reason }) => ({ type: 'BackupRecent', reason }),
   }),
 ];
 

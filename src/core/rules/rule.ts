@@ -57,6 +57,7 @@ export type ConditionType =
   | 'WalArchived'
   | 'RecoveryWindow'
   | 'RestoreDrill'
+  | 'BackupRecent'
   | 'PrimaryAsDeclared'
   | 'SpecValid';
 
