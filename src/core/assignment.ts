@@ -15,6 +15,7 @@ import {
   type Upstream,
 } from './protocol';
 import { type RehearsalOrder } from './restore/rehearsal';
+import { slotsGivenUp } from './rules/room';
 import { volumeObstacle } from './rules/servers';
 import { syncOfNewPrimary } from './rules/synchronous';
 import { type ServerView, type View } from './situation';
@@ -141,7 +142,8 @@ function firstTask({ state, spec }: View, { name, volume }: ServerView): Task {
     : wait('initialised; it is about to become the first primary');
 }
 
-function primaryTask(view: View, { name, volume }: ServerView): Task {
+function primaryTask(view: View, server: ServerView): Task {
+  const { name, volume } = server;
   const { state } = view;
   const { change } = state;
   if (volume?.kind === 'empty') return wait('the volume of the primary is empty');
@@ -153,7 +155,7 @@ function primaryTask(view: View, { name, volume }: ServerView): Task {
   }
   return {
     kind: 'primary',
-    slots: slotsOfOthers(view, name),
+    slots: slotsOfOthers(view, server),
     checkpointFor: change?.phase === 'checkpointing' ? change.id : checkpointForBackup(view),
     contract: assignedContract(view),
     sync: state.sync.wanted,
@@ -161,7 +163,8 @@ function primaryTask(view: View, { name, volume }: ServerView): Task {
   };
 }
 
-function standbyTask(view: View, { name, spec, volume }: ServerView): Task {
+function standbyTask(view: View, server: ServerView): Task {
+  const { name, spec, volume } = server;
   const { state, primary } = view;
   // The old primary stays down until the new one is up: the promotion has the machine for itself.
   const isPromoted = primary?.report !== null;
@@ -174,7 +177,7 @@ function standbyTask(view: View, { name, spec, volume }: ServerView): Task {
       kind: 'standby',
       upstream,
       // Nobody will ever stream from a server that does not take over.
-      slots: isLate(spec) ? [] : slotsOfOthers(view, name),
+      slots: isLate(spec) ? [] : slotsOfOthers(view, server),
       sync: syncOfNewPrimary(view, name).wanted,
       restartFor: restartFor(state, name),
     };
@@ -185,10 +188,12 @@ function standbyTask(view: View, { name, spec, volume }: ServerView): Task {
 }
 
 /** On the primary for those that stream from it; on a standby for those that will one day. */
-const slotsOfOthers = ({ spec, state }: View, server: string): readonly string[] =>
-  spec.servers
-    .filter((other) => other.name !== server && !isShipped(other, state))
+function slotsOfOthers(view: View, server: ServerView): readonly string[] {
+  const without = [server.name, ...slotsGivenUp(view, server)];
+  return view.spec.servers
+    .filter((other) => !without.includes(other.name) && !isShipped(other, view.state))
     .map(({ name }) => slotName(name));
+}
 
 const restartFor = ({ restart }: ClusterState, server: string): string | null =>
   restart?.servers[0] === server ? restart.id : null;

@@ -19,6 +19,7 @@ import { maintenanceRules } from './rules/maintenance';
 import { objectRules } from './rules/objects';
 import { promotionRules, promotionWaits } from './rules/promotion';
 import { scheduleRules } from './rules/schedules';
+import { roomRules } from './rules/room';
 import { safetyRules } from './rules/safety';
 import { serverRules } from './rules/servers';
 import { rehearsalRules } from './rules/rehearsal';
@@ -43,6 +44,7 @@ export const RULES: readonly Rule[] = [
   ...maintenanceRules,
   ...serverRules,
   ...archiveRules,
+  ...roomRules,
   ...scheduleRules,
   ...backupRules,
   ...rehearsalRules,

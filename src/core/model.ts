@@ -109,6 +109,7 @@ function newborn({ record, observation }: Situation, server: string): Report {
     backup: null,
     backups: [],
     rehearsal: null,
+    dataVolume: null,
     divergence: null,
   };
 }

@@ -7,6 +7,7 @@ import type { SegmentRange } from './archive/inventory';
 import type { WindowReport } from './archive/window-report';
 import type { BackupOrder } from './backup/backup';
 import type { BackupSummary, BackupWork } from './backup/task';
+import type { VolumeRoom } from './budget';
 import type { Lsn } from './lsn';
 import type { RestoreOrder } from './restore/bootstrap';
 import type { RehearsalOrder, RehearsalWork } from './restore/rehearsal';
@@ -63,6 +64,8 @@ export interface Report {
   readonly problem: Problem | null;
   /** The last change for which a CHECKPOINT has been completed. */
   readonly checkpointedFor: string | null;
+  /** Room in the data volume, running or not; null until it was seen. */
+  readonly dataVolume: VolumeRoom | null;
   /** null while there is no archive: nothing to archive yet. */
   readonly archive: ArchiveReport | null;
   /** The order that it has, or had last. */
@@ -88,7 +91,7 @@ export interface ArchiveReport {
   /** Archiving was paused by a person, for so long still. */
   readonly pausedLeftMs: number | null;
   /** Room in the archive volume; null when it could not be seen. */
-  readonly freeBytes: number | null;
+  readonly room: VolumeRoom | null;
   /** null until it was looked for. */
   readonly window: WindowReport | null;
 }

@@ -28,18 +28,23 @@ export const SETTINGS_FILE = 'pgswarm.conf';
 export const UPSTREAM_FILE = 'pgswarm-upstream.conf';
 export const SYNC_FILE = 'pgswarm-sync.conf';
 export const SUMMARIES_FILE = 'pgswarm-summaries.conf';
+export const LOAD_FILE = 'pgswarm-load.conf';
 export const HBA_FILE = 'pg_hba.conf';
 
 const MEGABYTE = 1024 * 1024;
-/** A standby that is away may hold back this part of the volume in WAL, and at least so much. */
+/** A standby that is away may hold back this part of the volume in WAL, or so much, but never more. */
 const SLOT_WAL_SHARE = 0.25;
 const SLOT_WAL_MEGABYTES_MIN = 1024;
+const SLOT_WAL_SHARE_MAX = 0.5;
 
 type Parameters = Readonly<Record<string, string>>;
 
 /** Good on a small machine; the user's own values replace them. */
 export function defaultParameters(machine: Machine): Parameters {
-  const slotWalMegabytes = Math.floor((machine.volumeBytes * SLOT_WAL_SHARE) / MEGABYTE);
+  const share = (part: number): number => Math.floor((machine.volumeBytes * part) / MEGABYTE);
+  // Unknown: as if there were room.
+  const most = machine.volumeBytes === 0 ? Infinity : share(SLOT_WAL_SHARE_MAX);
+  const slotWalMegabytes = Math.max(share(SLOT_WAL_SHARE), SLOT_WAL_MEGABYTES_MIN);
   return {
     jit: 'off',
     // The log is read by programs too.
@@ -49,7 +54,7 @@ export function defaultParameters(machine: Machine): Parameters {
     wal_keep_size: '128MB',
     // One call for the file system, instead of one for each file, before a crash recovery.
     recovery_init_sync_method: 'syncfs',
-    max_slot_wal_keep_size: `${Math.max(slotWalMegabytes, SLOT_WAL_MEGABYTES_MIN)}MB`,
+    max_slot_wal_keep_size: `${Math.min(slotWalMegabytes, most)}MB`,
     max_wal_senders: '16',
   };
 }
@@ -152,6 +157,7 @@ export function renderEntry(): string {
     `include_if_exists '${UPSTREAM_FILE}'`,
     `include_if_exists '${SYNC_FILE}'`,
     `include_if_exists '${SUMMARIES_FILE}'`,
+    `include_if_exists '${LOAD_FILE}'`,
   ]);
 }
 
@@ -204,6 +210,13 @@ export function renderSync(sync: SyncSet | null): string {
 /** `pgswarm-summaries.conf`: WAL is not summarized while that would be in the way. */
 export const renderSummaries = (isLeftOut: boolean): string =>
   lines([GENERATED, ...assignments(isLeftOut ? { summarize_wal: 'off' } : {})]);
+
+/**
+ * `pgswarm-load.conf`: without room for WAL new transactions are read-only, unless they say that they
+ * are not: somebody who makes room has to write.
+ */
+export const renderLoad = (isRefused: boolean): string =>
+  lines([GENERATED, ...assignments(isRefused ? { default_transaction_read_only: 'on' } : {})]);
 
 /** libpq's connection string to an upstream; dead peers are noticed within about 5 s. */
 export function renderConnection(

@@ -2,6 +2,7 @@
 import { archiveStatus, type ArchiveStatus } from './archive/status';
 import { type BackupResult, type BackupSummary } from './backup/task';
 import { type RehearsalResult } from './restore/rehearsal';
+import { type VolumeRoom } from './budget';
 import { type ConditionType } from './rules/rule';
 import { isFollowing, isStreaming, volumeObstacle } from './rules/servers';
 import { describeFeed, isLate } from './late';
@@ -93,6 +94,8 @@ export interface ServerStatus {
   readonly receivedLsn: string | null;
   readonly replayedLsn: string | null;
   readonly lagBytes: number | null;
+  /** Room in its data volume; null while nothing is known of it. */
+  readonly dataVolume: VolumeRoom | null;
   /** null while nothing is known of it. */
   readonly archive: ArchiveStatus | null;
   /** May become primary by a switchover now. */
@@ -208,12 +211,21 @@ const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   RecoveryWindow: 'every point since the oldest backup can be restored',
   RestoreDrill: 'the last restore drill, if there was one, has brought the data back',
   BackupRecent: 'the last backup has succeeded, and none is overdue',
+  DataVolume: 'every data volume has room',
+  ArchiveVolume: 'every archive volume has room',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
 };
 
 /** What is lost when they are false is lost later: the cluster serves, and redundancy is there. */
-const PRECAUTIONS: readonly ConditionType[] = ['WalArchived', 'RecoveryWindow', 'BackupRecent'];
+const PRECAUTIONS: readonly ConditionType[] = [
+  'WalArchived',
+  'RecoveryWindow',
+  'RestoreDrill',
+  'BackupRecent',
+  'DataVolume',
+  'ArchiveVolume',
+];
 
 /** As declared and at work; whether somebody should look at its archives is another question. */
 export const isServing = ({ phase, conditions }: Status): boolean =>
@@ -250,6 +262,7 @@ function serverStatus(view: View, server: ServerView): ServerStatus {
     role: roleOf(server),
     state: stateOf(view, server),
     ...positionsOf(view, server),
+    dataVolume: server.report?.dataVolume ?? null,
     archive: archiveStatus(server.report?.archive ?? null, view.situation.now),
     ...eligibility(view, server),
   };

@@ -6,6 +6,7 @@ import { type InstanceSettings, type SyncSet, type Upstream } from '../core/prot
 import {
   ENTRY_FILE,
   HBA_FILE,
+  LOAD_FILE,
   renderEntry,
   renderHba,
   renderSummaries,
@@ -28,6 +29,7 @@ export const OWN_FILES: readonly string[] = [
   ENTRY_FILE,
   SETTINGS_FILE,
   SUMMARIES_FILE,
+  LOAD_FILE,
   SYNC_FILE,
   HBA_FILE,
   AUTO_FILE,

@@ -31,6 +31,7 @@ const URGENT_POLL_MS = 5;
 
 /** A primary that is told to end waits this long for another server to take over. */
 const HANDOVER_MAX_MS = 15_000;
+const ROOM_MOVING: readonly string[] = ['freeBytes', 'fullInMs'];
 /** What changes with every WAL file. */
 const ARCHIVE_MOVING: readonly string[] = ['last', 'waiting', 'forMs', 'pausedLeftMs', 'window'];
 
@@ -62,6 +63,7 @@ export class Instance {
       volume,
       ...(remembered === undefined ? {} : { remembered }),
       onChange: () => this.#changed(),
+      dataVolume: () => this.#parts.room.report(),
       archive: () => this.#parts.archive.report(),
       backups: () => this.#parts.backups.report(),
       rehearsals: () => this.#parts.rehearsals.report(),
@@ -228,10 +230,10 @@ export class Instance {
     const { postgres } = picture;
     const isUrgent = (this.#state.values.assignment?.reportEveryMs ?? Infinity) < URGENT_REPORT_MS;
     const positions: readonly string[] = isUrgent
-      ? ['lsn', 'sentLsn', 'upstreamLsn', 'promiseLeftMs', 'freeBytes', ...ARCHIVE_MOVING]
+      ? ['lsn', 'sentLsn', 'upstreamLsn', 'promiseLeftMs', ...ROOM_MOVING, ...ARCHIVE_MOVING]
       : [
           ...['lsn', 'sentLsn', 'flushedLsn', 'replayedLsn', 'receivedLsn'],
-          ...['upstreamLsn', 'promiseLeftMs', 'freeBytes', ...ARCHIVE_MOVING],
+          ...['upstreamLsn', 'promiseLeftMs', ...ROOM_MOVING, ...ARCHIVE_MOVING],
         ];
     const hide = (name: string, value: unknown): unknown =>
       positions.includes(name) ? undefined : value;

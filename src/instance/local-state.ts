@@ -10,6 +10,7 @@ import {
   type Upstream,
   type VolumeReport,
 } from '../core/protocol';
+import { type VolumeRoom } from '../core/budget';
 import { type Lsn } from '../core/lsn';
 import { type RareFacts } from '../adapters/postgres/observe';
 import { type LocalFacts, type Permission } from './next-action';
@@ -68,6 +69,7 @@ export interface LocalStateOptions {
   /** What the volume remembers of earlier boots. */
   readonly remembered?: Remembered;
   readonly onChange: () => void;
+  readonly dataVolume: () => VolumeRoom | null;
   readonly archive: () => ArchiveReport | null;
   readonly backups: () => Pick<Report, 'backup' | 'backups'>;
   readonly rehearsals: () => Pick<Report, 'rehearsal'>;
@@ -169,6 +171,7 @@ export class LocalState {
       isLeaving,
       restartedFor,
       divergence,
+      dataVolume: this.#options.dataVolume(),
       archive: this.#options.archive(),
       ...this.#options.backups(),
       ...this.#options.rehearsals(),

@@ -26,6 +26,7 @@ import { perform, prepareMachine } from './perform';
 import { type InstanceParts } from './ports';
 import { newestDivergence } from './rejoin/kept-wal';
 import { Rehearsals } from './restore/rehearsals';
+import { RoomKeeper } from './room-keeper';
 import { Summaries } from './summaries';
 import { dataDirectory, NO_MARKS, openVolume, spoolFolder, readMarks, readVolume } from './volume';
 
@@ -166,16 +167,27 @@ function assemble(
     },
   });
   const { majorVersion } = machine;
+  const room = new RoomKeeper({
+    volume: environment.dataVolume,
+    postgres,
+    walPilingUp: () => archive.walPilingUp,
+    log,
+    onChange,
+  });
   const summaries = new Summaries({ directory, majorVersion, postgres, log });
   return {
     postgres,
+    room,
     archive,
     backups,
     rehearsals,
     guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
       await perform(
-        { environment, secrets, machine, postgres, archive, backups, summaries, state, log },
+        {
+          ...{ environment, secrets, machine, postgres, room, archive, backups },
+          ...{ summaries, state, log },
+        },
         action,
         signal,
       ),

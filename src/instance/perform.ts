@@ -43,6 +43,7 @@ import { reclone, type Commit, type Copying } from './rejoin/reclone';
 import { rewind } from './rejoin/rewind';
 import { settle } from './rejoin/settle';
 import { restoring } from './restore/new-cluster';
+import { type RoomKeeper } from './room-keeper';
 import { type Summaries } from './summaries';
 import {
   beginFilling,
@@ -58,6 +59,7 @@ export interface Performer {
   readonly secrets: Secrets;
   readonly machine: Machine;
   readonly postgres: LocalPostgres;
+  readonly room: RoomKeeper;
   readonly archive: Archive;
   readonly backups: Backups;
   readonly summaries: Summaries;
@@ -247,6 +249,7 @@ async function startStandby(
  */
 async function start(performer: Performer, signal: AbortSignal): Promise<void> {
   const { environment, postgres, state } = performer;
+  await performer.room.beforeStart();
   await openArchive(performer);
   const starting = async (): Promise<void> => await postgres.start(signal);
   const { task } = state.values.assignment ?? {};

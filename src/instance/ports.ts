@@ -1,6 +1,7 @@
 /** What the instance manager needs of the world: composed by `main`, replaced in the simulation. */
 import { type Log } from '../adapters/log';
 import { type ControlPort } from '../adapters/control/client';
+import { type VolumeRoom } from '../core/budget';
 import { type BackupOrder } from '../core/backup/backup';
 import {
   type ArchiveReport,
@@ -53,6 +54,12 @@ export interface ArchivePort {
   know(others: readonly string[]): void;
 }
 
+/** What is left of the data volume. */
+export interface RoomPort {
+  /** null until it was seen. */
+  report(): VolumeRoom | null;
+}
+
 /** Backups of this server: at most one is being taken. */
 export interface BackupPort {
   report(): Pick<Report, 'backup' | 'backups'>;
@@ -76,6 +83,7 @@ export interface RehearsalPort {
 /** The parts that act on this machine. */
 export interface InstanceParts {
   readonly postgres: PostgresPort;
+  readonly room: RoomPort;
   readonly archive: ArchivePort;
   readonly backups: BackupPort;
   readonly rehearsals: RehearsalPort;

@@ -11,6 +11,7 @@
  *     primary-term   the last term in which this server was primary
  *     diverged       WAL that was put aside before it would have been lost
  *     restore.json   a restore in place, with its directories: see core/restore/in-place.ts
+ *     reserve        takes room, to be given up when there is none left
  *     spool          WAL from the archive on its way to PostgreSQL: of no value at any time
  *
  * Filling an empty volume writes, each step durable before the next: the content of `pgdata.new`,
@@ -40,12 +41,13 @@ const REWINDING = 'rewinding';
 const TERM = 'primary-term';
 const DIVERGED = 'diverged';
 const SPOOL = 'spool';
+const RESERVE = 'reserve';
 /** Of no meaning without a data directory. */
 const NOTES: readonly string[] = [REWINDING, TERM, DIVERGED];
 /** Our lock, what mkfs leaves behind, WAL on its way, and files whose writing was cut short. */
 const IGNORED: readonly string[] = [
-  ...['.lock', 'lost+found', SPOOL],
-  ...[TAG, REWINDING, TERM, RESTORE_NAMES.note].map((name) => `${name}.new`),
+  ...['.lock', 'lost+found', SPOOL, RESERVE],
+  ...[TAG, REWINDING, TERM, RESERVE, RESTORE_NAMES.note].map((name) => `${name}.new`),
 ];
 const KNOWN: readonly string[] = [
   ...[DATA, UNFINISHED, NEXT, OLD, TAG, ...NOTES, ...IGNORED],
@@ -69,6 +71,7 @@ export interface VolumeMarks {
 
 export const NO_MARKS: VolumeMarks = { hasOldCopy: false, isHalfRewound: false, primaryTerm: null };
 
+export const reserveFile = (volume: string): string => join(volume, RESERVE);
 export const spoolFolder = (volume: string): string => join(volume, SPOOL);
 export const divergedFolder = (volume: string): string => join(volume, DIVERGED);
 export const dataDirectory = (volume: string): string => join(volume, DATA);

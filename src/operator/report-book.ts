@@ -29,6 +29,7 @@ export class ReportBook {
 
 const MOVING: readonly string[] = [
   'freeBytes',
+  'fullInMs',
   'promiseLeftMs',
   'pausedLeftMs',
   'forMs',

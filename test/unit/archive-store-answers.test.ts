@@ -23,7 +23,7 @@ import {
   type WalAnswer,
   type WalQuestion,
 } from '../../src/instance/archive/wal-socket';
-import { WalRate } from '../../src/instance/archive/wal-rate';
+import { GrowthRate } from '../../src/instance/growth-rate';
 
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -237,7 +237,7 @@ describe('the answers to archive_command and restore_command', function () {
   });
 
   it('the rate of WAL is that of the last minutes', () => {
-    const rate = new WalRate();
+    const rate = new GrowthRate();
     for (let second = 0; second <= 1200; second += 1) {
       rate.note(second * 100 + Math.max(0, second - 600) * 900, second * 1000);
       if (second === 600) expect(rate.bytesPerSecond(600_000)).to.equal(100);

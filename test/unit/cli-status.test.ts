@@ -20,6 +20,7 @@ const server = (changes: Partial<ServerStatus>): ServerStatus => ({
   receivedLsn: '0/5000000',
   replayedLsn: '0/5000000',
   lagBytes: null,
+  dataVolume: null,
   archive: null,
   eligible: false,
   because: 'it is the primary',
@@ -143,6 +144,7 @@ const ARCHIVE: ArchiveStatus = {
   waiting: 0,
   pausedLeftMs: null,
   freeBytes: null,
+  room: null,
   recoveryWindow: null,
 };
 

@@ -10,6 +10,7 @@ import {
   type RehearsalTask,
 } from '../../src/core/restore/rehearsal';
 import { type BackupRequest, type BackupTask } from '../../src/core/backup/task';
+import { type VolumeRoom } from '../../src/core/budget';
 import { type ArchiveReport } from '../../src/core/protocol';
 import { decide, RULES } from '../../src/core/decide';
 import { type Section } from '../../src/core/rules/rule';
@@ -147,8 +148,14 @@ const ARCHIVE: ArchiveReport = {
   failure: null,
   waiting: 0,
   pausedLeftMs: null,
-  freeBytes: null,
+  room: null,
   window: null,
+};
+const ROOM: VolumeRoom = {
+  sizeBytes: 2048 * 1024 ** 2,
+  freeBytes: 300 * 1024 ** 2,
+  fullInMs: null,
+  stage: 'ample',
 };
 const BROKEN: WindowReport = {
   timeline: 1,
@@ -346,6 +353,29 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     situation: withReport(pair, 'pg1', { archive: { ...ARCHIVE, pausedLeftMs: 60_000 } }),
     rule: 'archive-paused',
     because: /archiving on pg1 is paused for 1m more/,
+  },
+  {
+    name: 'a data volume is about to be full',
+    situation: withReport(pair, 'pg2', {
+      dataVolume: { ...ROOM, fullInMs: 1_800_000, stage: 'tight' },
+    }),
+    rule: 'data-volume-filling',
+    because:
+      /^data volume pgswarm\.orders\.pg2\.data on n2: 300MB of 2GB are free, at this rate it is full in about 30m$/,
+  },
+  {
+    name: 'an archive volume is short of room',
+    situation: withReport(pair, 'pg1', {
+      archive: { ...ARCHIVE, room: { ...ROOM, stage: 'short' } },
+    }),
+    rule: 'archive-volume-filling',
+    because: /^archive volume pgswarm\.orders\.pg1\.archive on n1: 300MB of 2GB are free$/,
+  },
+  {
+    name: 'the primary refuses writes for lack of room, and nobody else has more',
+    situation: withReport(pair, 'pg1', { dataVolume: { ...ROOM, stage: 'full' } }),
+    rule: 'volume-full',
+    because: /data on n1 is full/,
   },
   {
     name: 'the last backup has failed',

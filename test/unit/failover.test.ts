@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai';
 import { assignmentFor } from '../../src/core/assignment';
+import { type VolumeRoom } from '../../src/core/budget';
 import { judgeCandidates } from '../../src/core/candidates';
 import { decide, RULES } from '../../src/core/decide';
 import { type Grant, type TaskSeen } from '../../src/core/observation';
@@ -70,6 +71,7 @@ const withRoom = (situation: Situation, server: string, freeBytes: number): Situ
   const { postgres } = situation.observation.reports[server]!.report;
   return withReport(situation, server, { postgres: { ...postgres, freeBytes } as never });
 };
+const FULL: VolumeRoom = { sizeBytes: 1e9, freeBytes: 5e7, fullInMs: null, stage: 'full' };
 const far = { receivedLsn: '0/9000000', replayedLsn: '0/9000000' };
 const near = { receivedLsn: '0/3000100', replayedLsn: '0/3000100' };
 /** The old primary is back, and stopped as the failover told it. */
@@ -449,6 +451,21 @@ const CASES: readonly Case[] = [
     situation: withRoom(withRoom(trio, 'pg1', 1024), 'pg3', 1024 ** 3),
     rule: 'switchover-begin',
     because: /pg3 .* the data volume of pg1 is full/,
+  },
+  {
+    name: 'the primary refuses writes for lack of room, and a standby has some',
+    situation: withReport(withRoom(trio, 'pg3', 1024 ** 3), 'pg1', { dataVolume: FULL }),
+    rule: 'switchover-begin',
+    because: /pg3 .* the data volume of pg1 is full/,
+  },
+  {
+    name: 'the same, and the standby will soon be as full',
+    situation: withReport(
+      withReport(withRoom(trio, 'pg3', 1024 ** 3), 'pg1', { dataVolume: FULL }),
+      'pg3',
+      { dataVolume: { ...FULL, stage: 'short' } },
+    ),
+    rule: 'volume-full',
   },
   {
     name: 'nobody has room to write',

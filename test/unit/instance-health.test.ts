@@ -58,6 +58,7 @@ const health = (
     backup: null,
     backups: [],
     rehearsal: null,
+    dataVolume: null,
     divergence: null,
   },
   task,

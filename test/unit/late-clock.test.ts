@@ -11,7 +11,7 @@ const primary = (endLsn: string | null): Report => {
     failure: null,
     waiting: 0,
     pausedLeftMs: null,
-    freeBytes: null,
+    room: null,
     window: null,
   };
   return withReport(pair, 'pg1', { archive }).observation.reports['pg1']!.report;

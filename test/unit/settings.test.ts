@@ -163,6 +163,7 @@ host all all 0.0.0.0/0 scram-sha-256
 
   const volumes: readonly { readonly volumeBytes: number; readonly kept: string }[] = [
     { volumeBytes: 0, kept: '1024MB' },
+    { volumeBytes: GIGABYTE / 2, kept: '256MB' },
     { volumeBytes: 2 * GIGABYTE, kept: '1024MB' },
     { volumeBytes: 40 * GIGABYTE, kept: '10240MB' },
   ];

@@ -1,4 +1,5 @@
 /** What the user is told of a server's archive. */
+import { type VolumeRoom } from '../budget';
 import { type ArchiveReport } from '../protocol';
 import { type WindowReport } from './window-report';
 
@@ -13,6 +14,8 @@ export interface ArchiveStatus {
   /** Archiving is paused by a person, for so long still. */
   readonly pausedLeftMs: number | null;
   readonly freeBytes: number | null;
+  /** Room in its volume; null when it could not be seen. */
+  readonly room: VolumeRoom | null;
   /** To which points in time it leads. */
   readonly recoveryWindow: WindowReport | null;
 }
@@ -20,7 +23,7 @@ export interface ArchiveStatus {
 /** null while nothing is known of it; `now` is ISO 8601. */
 export function archiveStatus(report: ArchiveReport | null, now: string): ArchiveStatus | null {
   if (report === null) return null;
-  const { last, failure, waiting, pausedLeftMs, freeBytes, window } = report;
+  const { last, failure, waiting, pausedLeftMs, room, window } = report;
   const ago = (ms: number): string => new Date(Date.parse(now) - ms).toISOString();
   return {
     lastArchivedWal: last?.file ?? null,
@@ -28,7 +31,8 @@ export function archiveStatus(report: ArchiveReport | null, now: string): Archiv
     failedSince: failure === null ? null : ago(failure.forMs),
     waiting,
     pausedLeftMs,
-    freeBytes,
+    freeBytes: room?.freeBytes ?? null,
+    room,
     recoveryWindow: window,
   };
 }

@@ -58,6 +58,8 @@ export type ConditionType =
   | 'RecoveryWindow'
   | 'RestoreDrill'
   | 'BackupRecent'
+  | 'DataVolume'
+  | 'ArchiveVolume'
   | 'PrimaryAsDeclared'
   | 'SpecValid';
 

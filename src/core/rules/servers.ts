@@ -1,5 +1,6 @@
 /** The servers of a running cluster: their volumes, and whether their PostgreSQL does its job. */
 import { isKeepingUp, isLate } from '../late';
+import { isShort } from '../budget';
 import { type VolumeTag } from '../protocol';
 import { formatSize } from '../quantities';
 import { dataVolumeName } from '../names';
@@ -165,11 +166,16 @@ const freeBytes = ({ asPrimary, asStandby }: ServerView): number | undefined =>
 
 export function isFull(server: ServerView): boolean {
   const free = freeBytes(server);
-  return free !== undefined && free < FULL_BYTES;
+  const isRefusing = isRunning(server) && server.report?.dataVolume?.stage === 'full';
+  return isRefusing || (free !== undefined && free < FULL_BYTES);
 }
 
+const isRunning = ({ asPrimary, asStandby }: ServerView): boolean =>
+  (asPrimary ?? asStandby) !== null;
+
 /** Room for more than a moment: worth moving the role for. */
-export const hasRoom = (server: ServerView): boolean => (freeBytes(server) ?? 0) > 4 * FULL_BYTES;
+export const hasRoom = (server: ServerView): boolean =>
+  (freeBytes(server) ?? 0) > 4 * FULL_BYTES && !isShort(server.report?.dataVolume);
 
 const pendingOf = ({ asPrimary, asStandby }: ServerView): readonly string[] =>
   asPrimary?.pendingRestart ?? asStandby?.pendingRestart ?? [];

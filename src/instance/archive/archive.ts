@@ -26,6 +26,7 @@ import {
 import { belongs } from '../../core/archive/way';
 import { type WindowReport } from '../../core/archive/window-report';
 import { type WalVerdict } from '../../core/archive/wal-retention';
+import { roomOf, type VolumeRoom } from '../../core/budget';
 import { messageOf } from '../../core/errors';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
@@ -38,6 +39,7 @@ import { type WalBeside, type WalHere } from '../backup/retention';
 import { discardWal } from './discard-wal';
 import { setMark } from './marks';
 import { milestonesIn } from './milestones';
+import { GrowthRate } from '../growth-rate';
 import { PeerArchives, type Database } from './peer-archives';
 import {
   openRecoverySource,
@@ -73,6 +75,8 @@ interface Parts {
 
 /** Between two looks at the volume and at the peers' archives. */
 const UPKEEP_EVERY_MS = 10_000;
+/** A backup that was just taken is no trend. */
+const GROWTH_KNOWN_AFTER_MS = 10 * 60_000;
 /** One file of a peer: a segment over a slow line. */
 const FETCH_MAX_MS = 60_000;
 /** PostgreSQL's start does not wait longer for its archive. */
@@ -94,7 +98,8 @@ export class Archive implements WalBeside {
   /** Revision of the store in which they were looked for. */
   #historiesOf: string | null = null;
   #known: { readonly revision: string; readonly segments: Inventory } | null = null;
-  #space: ArchiveSpace | null = null;
+  #room: VolumeRoom | null = null;
+  readonly #growth = new GrowthRate(GROWTH_KNOWN_AFTER_MS);
   #window: WindowReport | null = null;
   /** What was lacking at the last look: not merely on its way here. */
   #lacked: ReadonlySet<string> = new Set();
@@ -134,6 +139,13 @@ export class Archive implements WalBeside {
   pause(forMs: number | null): void {
     if (forMs === null) this.#parts?.archiver.resume();
     else this.#parts?.archiver.pause(forMs);
+  }
+
+  /** WAL that stays in the data volume, since it is not archived; null: it does not. */
+  get walPilingUp(): number | null {
+    if (this.#parts === null) return null;
+    const { failure, pausedForMs, bytesPerSecond } = this.#parts.archiver.state;
+    return failure === null && pausedForMs === null ? null : bytesPerSecond;
   }
 
   /** Whose WAL is archived; null before `use`. */
@@ -206,7 +218,7 @@ export class Archive implements WalBeside {
       failure: failure === null ? null : { ...failure, forMs: Date.now() - failure.sinceMs },
       waiting: waiting ?? 0,
       pausedLeftMs: pausedForMs === null ? null : Math.round(pausedForMs),
-      freeBytes: this.#space?.freeBytes ?? null,
+      room: this.#room,
       window: this.#window,
     };
   }
@@ -347,7 +359,7 @@ export class Archive implements WalBeside {
     this.#isKeepingUp = true;
     try {
       await parts.store.open();
-      this.#space = await parts.store.space();
+      this.#room = this.#measured(await parts.store.space());
       await this.#readHistories(parts);
       this.#window = await this.#lookBack(parts);
       await parts.archiver.countWaiting().catch(() => 0);
@@ -358,6 +370,13 @@ export class Archive implements WalBeside {
     } finally {
       this.#isKeepingUp = false;
     }
+  }
+
+  #measured({ totalBytes: sizeBytes, freeBytes }: ArchiveSpace): VolumeRoom {
+    const nowMs = performance.now();
+    this.#growth.note(sizeBytes - freeBytes, nowMs);
+    const bytesPerSecond = this.#growth.bytesPerSecond(nowMs);
+    return roomOf({ sizeBytes, freeBytes, bytesPerSecond }, this.#room?.stage ?? 'ample');
   }
 
   /** Not for every report: what is in the archive is looked through here in any case. */
@@ -386,7 +405,7 @@ export class Archive implements WalBeside {
       // Segments that are just being archived here need no repair.
       const isDue = file.kind === 'history' || this.#lacked.has(renderWalFile(file));
       // What is known of the peers must not grow old, and the own WAL goes first.
-      if (performance.now() > untilMs || (this.#space?.freeBytes ?? 0) < REPAIR_FREE_BYTES_MIN) {
+      if (performance.now() > untilMs || (this.#room?.freeBytes ?? 0) < REPAIR_FREE_BYTES_MIN) {
         break;
       }
       if (isDue) await this.#repairFile(parts, file);

@@ -12,7 +12,7 @@ import { messageOf, OperatingError } from '../../core/errors';
 import { type Log } from '../../adapters/log';
 import { type ArchiveStore } from './archive-store';
 import { readReadyFiles } from './ready-files';
-import { WalRate } from './wal-rate';
+import { GrowthRate } from '../growth-rate';
 import { DONE, later, LEAVE, type WalAnswer } from './wal-socket';
 
 export interface ArchiverOptions {
@@ -60,7 +60,7 @@ const ANSWERED_KEPT = 2 * AHEAD_MAX;
 
 export class Archiver {
   readonly #options: ArchiverOptions;
-  readonly #rate = new WalRate();
+  readonly #rate = new GrowthRate();
   /** What is being stored, or is stored and has not been asked for yet. */
   readonly #jobs = new Map<string, Promise<void>>();
   /** What was `.ready` at the last look, and is not being stored yet. */

@@ -25,6 +25,8 @@ export interface TimedReport {
 export class FakeLeader {
   readonly key: Buffer;
   readonly history: TimedReport[] = [];
+  /** Told to every server with its next answer. */
+  archivePauseMs: number | null = null;
   readonly #settings: InstanceSettings;
   readonly #cluster: string;
   readonly #server = createServer((request, response) => void this.#answer(request, response));
@@ -154,7 +156,7 @@ export class FakeLeader {
     // No lease: the contracts that are assigned here need none.
     return assignment === undefined
       ? null
-      : `{"assignment":${assignment},"leaseMs":null,"positions":{}}`;
+      : `{"assignment":${assignment},"leaseMs":null,"positions":{},"archivePauseMs":${this.archivePauseMs}}`;
   }
 
   async #watch(body: string): Promise<string> {

@@ -188,6 +188,7 @@ export class Container {
     return {
       postgres,
       guard: this.#guard,
+      room: { report: () => null },
       archive: { report: () => null, know: () => undefined, pause: () => undefined },
       backups: {
         report: () => ({ backup: null, backups: [] }),
