@@ -77,6 +77,11 @@ export const COMMANDS = {
     summary: 'which backups there are',
     examples: ['pgswarm backups orders', 'pgswarm backups orders -o json'],
   },
+  drill: {
+    does: 'Has the newest backup and all WAL restored into a copy, by a standby if there is one, looks at every table and at the query of spec.backup.drill, and throws the copy away. Says how long it took and how far it got. Ctrl-C ends the waiting, not the drill.',
+    summary: 'try a restore on a copy',
+    examples: ['pgswarm drill orders', 'pgswarm drill orders --server pg2'],
+  },
   psql: {
     does: 'Runs psql inside the Swarm, as the owner of the database. What comes after -- is given to psql; its exit code is passed on.',
     summary: 'psql on the primary or a standby',

@@ -8,6 +8,7 @@ import type * as Archive from './commands/archive';
 import type * as Backup from './commands/backup';
 import type * as Connect from './commands/connect';
 import type * as Delete from './commands/delete';
+import type * as Drill from './commands/drill';
 import type * as Events from './commands/events';
 import type * as Fence from './commands/fence';
 import type * as Logs from './commands/logs';
@@ -29,6 +30,7 @@ export const lazy = {
   backup: (): typeof Backup => require('./commands/backup') as typeof Backup,
   connect: (): typeof Connect => require('./commands/connect') as typeof Connect,
   delete: (): typeof Delete => require('./commands/delete') as typeof Delete,
+  drill: (): typeof Drill => require('./commands/drill') as typeof Drill,
   events: (): typeof Events => require('./commands/events') as typeof Events,
   fence: (): typeof Fence => require('./commands/fence') as typeof Fence,
   logs: (): typeof Logs => require('./commands/logs') as typeof Logs,

@@ -11,6 +11,7 @@ import { type ArchiveOptions } from './commands/archive';
 import { type BackupOptions, type BackupsOptions } from './commands/backup';
 import { type ConnectOptions } from './commands/connect';
 import { type DeleteOptions } from './commands/delete';
+import { type DrillOptions } from './commands/drill';
 import { type EventsOptions } from './commands/events';
 import { type FenceOptions } from './commands/fence';
 import { type LogsOptions } from './commands/logs';
@@ -246,6 +247,14 @@ function archiveCommands(ports: CliPorts, finished: Finished): Command[] {
       .option('--cancel', 'end the one that is under way, instead')
       .action(async (cluster: string, options: BackupOptions) => {
         finished(await lazy.backup().backup(ports, cluster, options));
+      }),
+    describe('drill')
+      .argument('<CLUSTER>', 'its name')
+      .option('--server <SERVER>', 'the server that makes it')
+      .option('--wait <SECONDS>', 'how long to wait for it', seconds, 86_400)
+      .option('--cancel', 'end the one that is under way, instead')
+      .action(async (cluster: string, options: DrillOptions) => {
+        finished(await lazy.drill().run(ports, cluster, options));
       }),
   ];
 }

@@ -52,18 +52,22 @@ function fieldsOf(spec: Spec): Field[] {
   ];
 }
 
-function backupFields({ retention: { keep, maxAgeMs }, schedules }: Spec['backup']): Field[] {
+function backupFields({ retention, schedules, drill }: Spec['backup']): Field[] {
+  const { keep, maxAgeMs } = retention;
   const at = 'spec.backup';
   return [
     ...(keep === null ? [] : [[`${at}.retention.keep`, String(keep)] as const]),
     ...(maxAgeMs === null ? [] : [[`${at}.retention.maxAge`, formatDuration(maxAgeMs)] as const]),
-    ...schedules.flatMap(({ name, ...fields }) =>
-      Object.entries(fields).flatMap(([field, value]): Field[] =>
-        value === null ? [] : [[`${at}.schedules.${name}.${field}`, String(value)]],
-      ),
-    ),
+    ...schedules.flatMap(({ name, ...fields }) => statedFields(`${at}.schedules.${name}`, fields)),
+    ...statedFields(`${at}.drill`, drill ?? {}),
   ];
 }
+
+/** Those that say something. */
+const statedFields = (at: string, fields: object): Field[] =>
+  Object.entries(fields as Record<string, string | boolean | null>).flatMap(([field, value]) =>
+    value === null ? [] : [[`${at}.${field}`, String(value)]],
+  );
 
 const lateFields = (at: string, late: LateSpec): Field[] => [
   [`${at}.replication`, late.replication],

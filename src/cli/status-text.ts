@@ -1,5 +1,6 @@
 /** A status for people: at most 80 columns, what is wrong named after what is. */
 import { bestWindow, type WindowPoint } from '../core/archive/window-report';
+import { outcomeText, type RehearsalResult } from '../core/restore/rehearsal';
 import { type LastChange, type PromotionRequest } from '../core/state';
 import {
   type Condition,
@@ -43,7 +44,7 @@ const paragraph = (lines: readonly string[]): readonly string[] =>
 
 /** What people have done, what commits wait for, and how far back there is a way. */
 function remarks(status: Status, now: Date): readonly string[] {
-  const { cluster, pause, request, synchronous } = status;
+  const { cluster, pause, request, synchronous, rehearsalUnderWay, lastDrill } = status;
   return [
     ...(pause === null
       ? []
@@ -51,7 +52,14 @@ function remarks(status: Status, now: Date): readonly string[] {
     ...(request === null ? [] : [requestText(request, now)]),
     ...(synchronous === null ? [] : [synchronousText(synchronous)]),
     ...recoveryText(status, now),
+    ...(rehearsalUnderWay === null ? [] : [rehearsalUnderWay]),
+    ...(lastDrill === null ? [] : [drillText(lastDrill, now)]),
   ];
+}
+
+function drillText(drill: RehearsalResult, now: Date): string {
+  const verdict = drill.problem === null ? `good, ${outcomeText(drill)}` : 'it has failed';
+  return `last restore drill: ${ago(drill.at, now)} ago on ${drill.server}, ${verdict}`;
 }
 
 /** One line, of the archive that leads furthest. */

@@ -22,6 +22,7 @@ import { scheduleRules } from './rules/schedules';
 import { roomRules } from './rules/room';
 import { safetyRules } from './rules/safety';
 import { serverRules } from './rules/servers';
+import { drillScheduleRules } from './rules/drill-schedule';
 import { rehearsalRules } from './rules/rehearsal';
 import { requestRules } from './rules/request';
 import { switchoverRules } from './rules/switchover';
@@ -48,6 +49,7 @@ export const RULES: readonly Rule[] = [
   ...scheduleRules,
   ...backupRules,
   ...rehearsalRules,
+  ...drillScheduleRules,
   ...requestRules,
 ];
 

@@ -67,7 +67,7 @@ export function withDefaults(document: PostgresCluster): Spec {
   };
 }
 
-function backupOf({ retention = {}, schedules = [] }: BackupDocument = {}): BackupSpec {
+function backupOf({ retention = {}, schedules = [], drill }: BackupDocument = {}): BackupSpec {
   const { keep, maxAge } = retention;
   return {
     retention: {
@@ -79,6 +79,11 @@ function backupOf({ retention = {}, schedules = [] }: BackupDocument = {}): Back
       ...DEFAULTS.backup.schedules,
       ...schedule,
     })),
+    ...(drill === undefined
+      ? {}
+      : {
+          drill: { schedule: null, query: null, server: null, ...DEFAULTS.backup.drill, ...drill },
+        }),
   };
 }
 

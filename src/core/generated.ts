@@ -193,6 +193,27 @@ export interface PostgresCluster {
         maxAge?: string;
       };
       /**
+       * Restore drills: a standby, or else the primary, restores the newest backup and all WAL into a copy on its archive volume, looks at it, and throws it away. So one knows that the data can be had back, and how long that takes.
+       */
+      drill?: {
+        /**
+         * When, as in a crontab. Without it only `pgswarm drill` makes one.
+         */
+        schedule?: string;
+        /**
+         * Time zone of the schedule, by its IANA name.
+         */
+        timeZone?: string;
+        /**
+         * A query of the cluster's database that must say true of the restored data.
+         */
+        query?: string;
+        /**
+         * The server that makes it. Without it a standby does, if there is one.
+         */
+        server?: string;
+      };
+      /**
        * Backups that are taken by themselves. Of several that are due at once the one that stands first is taken first.
        *
        * @maxItems 16
@@ -362,5 +383,8 @@ export const DEFAULTS = {
     failbackAfter: '5m',
   },
   archive: { compression: 'zstd', timeout: '5m' },
-  backup: { schedules: { timeZone: 'UTC', method: 'base', incremental: false, suspend: false } },
+  backup: {
+    drill: { timeZone: 'UTC' },
+    schedules: { timeZone: 'UTC', method: 'base', incremental: false, suspend: false },
+  },
 } as const;

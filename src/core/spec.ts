@@ -55,6 +55,19 @@ export interface BackupSpec {
   readonly retention: RetentionSpec;
   /** In the user's order. */
   readonly schedules: readonly ScheduleSpec[];
+  /** Absent: drills are made when a person asks for one, and nothing is asked of the data. */
+  readonly drill?: DrillSpec;
+}
+
+export interface DrillSpec {
+  /** Five fields, as in a crontab; null: never by itself. */
+  readonly schedule: string | null;
+  /** IANA name. */
+  readonly timeZone: string;
+  /** Must say true of what was restored. */
+  readonly query: string | null;
+  /** null: a standby if there is one. */
+  readonly server: string | null;
 }
 
 /** Nothing is thrown away while both are null. */

@@ -52,6 +52,8 @@ export interface ClusterState {
   /** The restore on a copy that is asked for, or under way. */
   readonly rehearsal: RehearsalTask | null;
   readonly lastDrill: RehearsalResult | null;
+  /** The schedule of drills that is followed. */
+  readonly drillSchedule: ScheduleState | null;
   readonly lastPreview: RehearsalResult | null;
   /** Newest last, at most LOSSES_MAX. */
   readonly losses: readonly Loss[];
@@ -217,6 +219,7 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     schedules: {},
     rehearsal: null,
     lastDrill: null,
+    drillSchedule: null,
     lastPreview: null,
     losses: [],
     changes: 0,

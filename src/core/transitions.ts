@@ -355,20 +355,22 @@ export function scheduledBackupRequested(
   return { ...backupRequested(state, request), schedules };
 }
 
+/** Also where one has begun and is to begin anew. */
 export function rehearsalRequested(state: ClusterState, request: RehearsalRequest): ClusterState {
   return { ...state, rehearsal: { request, begun: null } };
 }
+
+/** From now on drills are made at these times; null: not by themselves. */
+export const drillScheduleFollowed = (
+  state: ClusterState,
+  drillSchedule: ScheduleState | null,
+): ClusterState => ({ ...state, drillSchedule });
 
 export function rehearsalBegun(
   state: ClusterState,
   begun: NonNullable<RehearsalTask['begun']>,
 ): ClusterState {
   return state.rehearsal === null ? state : { ...state, rehearsal: { ...state.rehearsal, begun } };
-}
-
-/** It is begun anew, by whoever can then. */
-export function rehearsalPutBack(state: ClusterState): ClusterState {
-  return state.rehearsal === null ? state : rehearsalRequested(state, state.rehearsal.request);
 }
 
 export function rehearsalEnded(state: ClusterState, result: RehearsalResult): ClusterState {

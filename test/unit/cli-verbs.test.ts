@@ -9,6 +9,8 @@ import { OperatingError } from '../../src/core/errors';
 import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type StoredRecord } from '../../src/core/ports';
 import { type Report } from '../../src/core/protocol';
+import { type RecoveryProblem } from '../../src/core/restore/recovery';
+import { DRILL_TARGET } from '../../src/core/restore/rehearsal';
 import { type Situation } from '../../src/core/situation';
 import { type ClusterState, type RoleChange } from '../../src/core/state';
 import { portsOf, recordingOutput, world, type World } from '../support/cli-ports';
@@ -328,6 +330,46 @@ describe('verbs', () => {
     it('ends by unfence, also of a server that the spec has lost', async () => {
       const ran = await type('unfence orders pg9', withState(pair, { fenced: ['pg2', 'pg9'] }));
       expect([ran.code, ran.state.fenced]).to.deep.equal([0, ['pg2']]);
+    });
+  });
+
+  describe('drill', () => {
+    const result = { id: 'drill-1', server: 'pg2', at: '2026-01-01T00:10:00.000Z' };
+    const outcome = {
+      backup: 'b1',
+      restoredTo: { lsn: '0/4000000', at: null, timeline: 2 },
+      durations: { unpackMs: 1000, recoverMs: 3000, checkMs: 1 },
+    };
+    const ended = (problem: RecoveryProblem | null): Partial<World> =>
+      becomes(() => ({ rehearsal: null, lastDrill: { ...result, ...outcome, problem } }));
+
+    it('is asked for, waited for, and says how long it took', async () => {
+      const ran = await type('drill orders', pair, ended(null));
+      expect([ran.code, lastEvent(ran)]).to.deep.equal([0, 'drill']);
+      expect(ran.text).to.include(
+        'The data can be had back: restored on pg2 in 4s of backup b1, up to 0/4000000.',
+      );
+    });
+
+    it('fails with the words of what is wrong', async () => {
+      const problem = { reason: 'WalMissing', message: 'WAL is missing in the archive' };
+      const ran = await type('drill orders', pair, ended(problem));
+      expect(ran.code).to.equal(1);
+      expect(ran.text).to.include('Restore drill on pg2: WAL is missing in the archive');
+    });
+
+    it('is called off', async () => {
+      const request = { kind: 'drill', target: DRILL_TARGET, backup: null, server: null } as const;
+      const rehearsal = { request: { ...request, by: 'bob', at: REQUEST.at }, begun: null };
+      const underWay = withState(pair, { rehearsal });
+      const second = await type('drill orders', underWay);
+      expect(second.code).to.equal(1);
+      expect(second.text).to.match(/asked for by bob at .*End it: pgswarm drill orders --cancel/s);
+      const ran = await type('drill orders --cancel', underWay);
+      expect([ran.code, ran.state.rehearsal]).to.deep.equal([0, null]);
+      expect((await type('drill orders --cancel')).text).to.include(
+        'No restore drill is under way.',
+      );
     });
   });
 

@@ -120,6 +120,8 @@ const rehearsing = (kind: 'drill' | 'preview', at = '2026-01-01T00:00:00.000Z'):
   },
 });
 
+const SUNDAYS = { schedule: '0 5 * * 0', timeZone: 'UTC', query: null, server: null };
+
 const OUTCOME: RehearsalOutcome = {
   backup: 'b1',
   restoredTo: { lsn: '0/4000000', at: '2026-01-01T00:00:00Z', timeline: 2 },
@@ -536,6 +538,21 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     ),
     rule: 'rehearsal-end',
     because: /a preview of the end of the WAL on pg2 is over/,
+  },
+  {
+    name: 'restore drills are to be made by schedule',
+    situation: withSpec(pair, { backup: { ...pair.record.spec.backup, drill: SUNDAYS } }),
+    rule: 'drill-schedule',
+    because: /the next one at 2026-01-04T05:00:00.000Z/,
+  },
+  {
+    name: 'a restore drill is due',
+    situation: withState(
+      withSpec(pair, { backup: { ...pair.record.spec.backup, drill: SUNDAYS } }),
+      { drillSchedule: { ...SUNDAYS, nextDueAt: '2025-12-28T05:00:00.000Z', last: null } },
+    ),
+    rule: 'drill-due',
+    because: /a restore drill is due since 2025-12-28T05:00:00.000Z/,
   },
   {
     name: 'the last restore drill has failed',

@@ -1,4 +1,4 @@
-/** What can be wrong with `spec.backup.schedules` beside the types of its fields. */
+/** What can be wrong with `spec.backup.schedules` and `spec.backup.drill` beside the types of their fields. */
 import { type ScheduleDraft, type SpecDraft } from '../draft';
 import { errorAt, quoted, warningAt, type Finding } from '../findings';
 import { isTimeZone, whyNoSchedule } from './schedule';
@@ -10,7 +10,10 @@ export function checkSchedules({ backup, servers, postgres }: SpecDraft): Findin
     String(parameters['summarize_wal']).toLowerCase(),
   );
   const first = new Map<string, string>();
-  return (backup?.schedules ?? []).flatMap((schedule, index) => {
+  const at = 'spec.backup.drill';
+  const drill = backup?.drill ?? {};
+  const findings = [...checkTime(at, drill), ...checkServer(at, drill, names)];
+  const ofSchedules = (backup?.schedules ?? []).flatMap((schedule, index) => {
     if (schedule === undefined) return [];
     const at = `spec.backup.schedules[${index}]`;
     return [
@@ -20,6 +23,7 @@ export function checkSchedules({ backup, servers, postgres }: SpecDraft): Findin
       ...checkMethod(at, schedule, isSummarized),
     ];
   });
+  return [...ofSchedules, ...findings];
 }
 
 function checkName(at: string, { name }: ScheduleDraft, first: Map<string, string>): Finding[] {
@@ -33,7 +37,10 @@ function checkName(at: string, { name }: ScheduleDraft, first: Map<string, strin
   return [errorAt(`${at}.name`, message, 'give each schedule a name of its own')];
 }
 
-function checkTime(at: string, { schedule, timeZone }: ScheduleDraft): Finding[] {
+function checkTime(
+  at: string,
+  { schedule, timeZone }: Pick<ScheduleDraft, 'schedule' | 'timeZone'>,
+): Finding[] {
   const because = schedule === undefined ? null : whyNoSchedule(schedule);
   const isKnown = timeZone === undefined || isTimeZone(timeZone);
   return [
@@ -60,7 +67,7 @@ function checkTime(at: string, { schedule, timeZone }: ScheduleDraft): Finding[]
 
 function checkServer(
   at: string,
-  { server }: ScheduleDraft,
+  { server }: Pick<ScheduleDraft, 'server'>,
   names: ReadonlySet<string | undefined>,
 ): Finding[] {
   // A name that is wrong itself may be the one that was meant.

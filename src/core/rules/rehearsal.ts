@@ -12,7 +12,7 @@ import {
   type RehearsalWork,
 } from '../restore/rehearsal';
 import { type ServerView, type View } from '../situation';
-import { rehearsalBegun, rehearsalEnded, rehearsalPutBack } from '../transitions';
+import { rehearsalBegun, rehearsalEnded, rehearsalRequested } from '../transitions';
 import { serverFor } from './backup';
 import { recorded, rule, type Rule } from './rule';
 
@@ -42,22 +42,22 @@ export const rehearsalRules: readonly Rule[] = [
         message: wordsOf(result, view.state.rehearsal),
       }),
   }),
-  rule<Begun>({
+  rule<RehearsalTask>({
     id: 'rehearsal-again',
     section: 'backup',
     about:
       'The server with the copy was needed for more important things: another one begins anew.',
     when: (view) => {
-      const begun = view.state.rehearsal?.begun ?? null;
-      return begun !== null && workOf(view, begun)?.state === 'given up' ? begun : null;
+      const { rehearsal } = view.state;
+      const begun = rehearsal?.begun ?? null;
+      return begun !== null && workOf(view, begun)?.state === 'given up' ? rehearsal : null;
     },
-    because: ({ server, order }, view) =>
-      `${describeRehearsal(order)} on ${server} was given up: ${wordsFrom(view)}`,
-    steps: ({ server, order }, view) =>
-      recorded(view, rehearsalPutBack(view.state), {
+    because: (task, view) => givenUp(task, view),
+    steps: (task, view) =>
+      recorded(view, rehearsalRequested(view.state, task.request), {
         rule: 'rehearsal-again',
-        summary: `begin ${describeRehearsal(order)} anew`,
-        message: `${describeRehearsal(order)} on ${server} was given up: ${wordsFrom(view)}`,
+        summary: `begin ${describeRehearsal(task.request)} anew`,
+        message: givenUp(task, view),
       }),
   }),
   rule<Choice>({
@@ -133,8 +133,12 @@ function orderFor(view: View, { request }: RehearsalTask): RehearsalOrder {
   const { kind, target, backup } = request;
   const { now } = view.situation;
   const id = `${kind}-${nextBackupId(new Date(Date.parse(now)), [])}`;
-  return { id, kind, target, backup, query: null };
+  const query = kind === 'drill' ? (view.spec.backup.drill?.query ?? null) : null;
+  return { id, kind, target, backup, query };
 }
+
+const givenUp = ({ request, begun }: RehearsalTask, view: View): string =>
+  `${describeRehearsal(request)} on ${begun?.server ?? ''} was given up: ${wordsFrom(view)}`;
 
 const describeTask = (task: RehearsalTask | null): string =>
   task === null ? 'a restore on a copy' : describeRehearsal(task.request);
