@@ -62,8 +62,9 @@ export class Backups implements BackupPort {
   #others: readonly string[] = [];
   #timer: NodeJS.Timeout | null = null;
   #isLooking = false;
-  /** What peers have said of backups that are not here, by id: nothing of it ever changes. */
+  /** Of retention, by backup. */
   #words: ReadonlyMap<string, string> = new Map();
+  /** What peers have said of backups that are not here, by id: nothing of it ever changes. */
   readonly #described = new Map<string, BackupSummary>();
   readonly #retention: Retention;
   /** By backup: what was said last. */
