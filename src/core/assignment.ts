@@ -19,7 +19,7 @@ import { slotsGivenUp } from './rules/room';
 import { volumeObstacle } from './rules/servers';
 import { syncOfNewPrimary } from './rules/synchronous';
 import { type ServerView, type View } from './situation';
-import { type ServerSpec, type Spec } from './spec';
+import { type LateSpec, type ServerSpec, type Spec } from './spec';
 import { type ClusterState } from './state';
 
 /**
@@ -39,7 +39,7 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     leaderEpoch: state.leaderEpoch,
     term: state.term,
     task: taskFor(view, server),
-    settings: settingsOf(spec, server.spec),
+    settings: settingsOf(spec, server.name === state.primary ? undefined : server.spec.late),
     // Whoever has just started does not know what it has promised: it waits for the longest.
     ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
     rollCall: rollCallOf(state),
@@ -100,7 +100,8 @@ export function positionsIn({ primary }: View): Readonly<Record<string, Lsn>> {
   return Object.fromEntries([...flushed, [primary.name, postgres.lsn]]);
 }
 
-export function settingsOf(spec: Spec, { late }: ServerSpec): InstanceSettings {
+/** A primary is not late, whatever it was: one that was promoted all the same must be reachable. */
+function settingsOf(spec: Spec, late: LateSpec | undefined): InstanceSettings {
   const { parameters, hba, database, owner } = spec.postgres;
   const { network, archive, backup } = spec;
   const { retention } = backup;

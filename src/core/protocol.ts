@@ -329,7 +329,7 @@ export interface InstanceSettings {
   readonly owner: string;
   readonly archive: ArchiveSpec;
   readonly retention: RetentionSpec;
-  /** Without effect while it is primary. */
+  /** Absent while it is primary. */
   readonly late?: LateSpec;
 }
 

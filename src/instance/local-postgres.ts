@@ -16,6 +16,7 @@ import { IS_STANDBY, PROMOTE, SETTING } from '../adapters/postgres/sql';
 import { walBytesFrom } from '../adapters/postgres/wal-end';
 import { type Log } from '../adapters/log';
 import { messageOf, OperatingError } from '../core/errors';
+import { type Lsn } from '../core/lsn';
 import { type PostgresReport, type Problem } from '../core/protocol';
 import { hasData, hasStandbySignal, removeLeftOverLock } from './data-directory';
 import { Observer } from './observer';
@@ -23,12 +24,15 @@ import { RepeatedMessages } from './repeated-messages';
 import { crashesInARow, restartDelayMs } from './restart-pacing';
 import { ServerMessages } from './server-messages';
 import { isStreamFailure, StreamFailures } from './stream-failures';
+import { WarmObserver } from './warm-observer';
 
 export interface LocalPostgresOptions {
   readonly directory: string;
   readonly binDirectory: string;
   readonly address: LocalAddress;
   readonly startTimeoutMs: number;
+  /** Up to where a standby has surely replayed what the archive gave it; null when not known. */
+  readonly shippedLsn: () => Lsn | null;
   readonly log: Log;
   /** Called whenever something of what can be read here may have become different. */
   readonly onChange: () => void;
@@ -58,6 +62,8 @@ const SETTING_MAX_MS = 2000;
 export class LocalPostgres {
   readonly #options: LocalPostgresOptions;
   readonly #observer: Observer;
+  /** Of a standby that accepts no connections. */
+  readonly #warm: WarmObserver;
   readonly #messages = new ServerMessages();
   readonly #streamFailures = new StreamFailures();
   readonly #repeated = new RepeatedMessages();
@@ -81,6 +87,7 @@ export class LocalPostgres {
     this.#options = options;
     const onChange = (): void => this.#observed();
     this.#observer = new Observer({ ...options, onChange });
+    this.#warm = new WarmObserver({ ...options, onChange });
   }
 
   get connection(): LocalConnection {
@@ -96,7 +103,7 @@ export class LocalPostgres {
       case 'stopping':
         return { state: 'stopping' };
       case 'running':
-        return this.#observer.running ?? { state: 'unknown' };
+        return this.#warm.report ?? this.#observer.running ?? { state: 'unknown' };
     }
   }
 
@@ -266,7 +273,7 @@ export class LocalPostgres {
 
   /** Observes everything at once. */
   async observe(): Promise<void> {
-    await this.#observer.observeAll();
+    await (this.#warm.report === null ? this.#observer.observeAll() : this.#warm.look());
   }
 
   async #fence(postmaster: Postmaster, { quitAtMs, killAtMs }: FenceTimes): Promise<void> {
@@ -340,18 +347,18 @@ export class LocalPostgres {
     const slow = setTimeout(() => {
       log.warn('PostgreSQL is still starting', { seconds: startTimeoutMs / 1000 });
     }, startTimeoutMs);
-    const isReady = await postmaster.ready();
+    const readiness = await postmaster.ready();
     clearTimeout(slow);
-    if (!isReady) return;
-    await this.#observer.begin();
-    if (postmaster.hasExited) this.#observer.end();
+    if (readiness === null) return;
+    await (readiness === 'warm' ? this.#warm : this.#observer).begin();
+    if (postmaster.hasExited) this.#endObserving();
     else if (this.#phase === 'starting') this.#enter('running');
     this.#readyAtMs = performance.now();
   }
 
   async #watchEnd(postmaster: Postmaster): Promise<void> {
     const exit = await postmaster.exited;
-    this.#observer.end();
+    this.#endObserving();
     this.#phase = 'stopping';
     this.#setMayWrite(false);
     if (!this.#isStopWanted) this.#noteCrash(exit);
@@ -362,6 +369,11 @@ export class LocalPostgres {
     }
     this.#postmaster = null;
     this.#enter('stopped');
+  }
+
+  #endObserving(): void {
+    this.#observer.end();
+    this.#warm.end();
   }
 
   #noteCrash(exit: Exit): void {

@@ -77,6 +77,15 @@ export interface LocalStateOptions {
   readonly promiseLeftMs: () => number | null;
 }
 
+/** A warm standby cannot be asked whether it waits for a restart. */
+function withPending(postgres: PostgresReport, assignment: Assignment | null): PostgresReport {
+  if (postgres.state !== 'standby' || postgres.isWarm !== true || assignment === null) {
+    return postgres;
+  }
+  const isRight = assignment.settings.late?.hotStandby === false;
+  return isRight ? postgres : { ...postgres, pendingRestart: ['hot_standby'] };
+}
+
 export class LocalState {
   readonly #options: LocalStateOptions;
   #sequence = 0;
@@ -162,7 +171,7 @@ export class LocalState {
       ...this.#options.identity,
       obeys,
       volume,
-      postgres,
+      postgres: withPending(postgres, assignment),
       busy,
       problem,
       checkpointedFor,

@@ -160,6 +160,7 @@ function assemble(
     binDirectory,
     address,
     startTimeoutMs,
+    shippedLsn: () => archive.shippedLsn,
     log,
     onChange: () => {
       archive.stopping(postgres.report.state === 'stopping');

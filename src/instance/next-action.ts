@@ -200,6 +200,8 @@ function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>):
       if (postgres.standbySignal) return [{ kind: 'start-standby', upstream: null }];
       return facts.mayBegin ? [{ kind: 'start-primary' }] : [];
     case 'standby':
+      // Nobody could tell it to be promoted, nor see that it is; it starts anew as one that answers.
+      if (postgres.isWarm === true) return [{ kind: 'stop' }];
       if (!facts.mayPromote) return [];
       // The first commit after the promotion waits for the right standbys already.
       return [...sync(facts, task.sync), { kind: 'promote' }];
@@ -231,10 +233,8 @@ function asStandby(facts: LocalFacts, task: Extract<Task, { kind: 'standby' }>):
       return [
         ...following(facts, upstream),
         ...suspecting(facts, upstream),
-        ...sync(facts, task.sync),
+        ...(facts.postgres.isWarm === true ? [] : asking(facts, task)),
         ...settings(facts),
-        ...slots(facts, task.slots),
-        ...advance(facts),
         ...restart(facts, task.restartFor),
         ...settle(facts, upstream),
       ];
@@ -245,6 +245,13 @@ function asStandby(facts: LocalFacts, task: Extract<Task, { kind: 'standby' }>):
       return [];
   }
 }
+
+/** What takes a connection. */
+const asking = (facts: LocalFacts, task: Extract<Task, { kind: 'standby' }>): readonly Action[] => [
+  ...sync(facts, task.sync),
+  ...slots(facts, task.slots),
+  ...advance(facts),
+];
 
 /** A standby starts as it is; whether it can go on shows then. A former primary is compared first. */
 function wayBack({ postgres, marks, rejoin }: LocalFacts, upstream: Upstream): Action {

@@ -19,7 +19,7 @@ import { prepareUpstream } from '../adapters/postgres/upstream-check';
 import { type Log } from '../adapters/log';
 import { OperatingError } from '../core/errors';
 import { REPLICATION_ROLE } from '../core/names';
-import { type InstanceSettings, type Upstream } from '../core/protocol';
+import { type InstanceSettings, type PostgresReport, type Upstream } from '../core/protocol';
 import { renderSettings, type Machine } from '../core/settings';
 import { renderSyncNames } from '../core/sync';
 import {
@@ -301,13 +301,19 @@ async function setSync(
 async function reconfigure(performer: Performer): Promise<void> {
   const { environment, postgres } = performer;
   try {
-    await configure(performer, async () => await checkHba(postgres.connection));
+    await configure(performer, async () => {
+      if (!isWarm(postgres.report)) await checkHba(postgres.connection);
+    });
   } catch (error) {
     await hasFormerSettings(error, dataDirectory(environment.dataVolume));
     throw error;
   }
   await postgres.reload();
 }
+
+/** It lets nobody in, so that it can tell of no line that is wrong either. */
+const isWarm = (report: PostgresReport): boolean =>
+  report.state === 'standby' && report.isWarm === true;
 
 /** Writes the settings of the assignment; they count as applied when `use` has worked with them. */
 async function configure(performer: Performer, use: () => Promise<void>): Promise<void> {

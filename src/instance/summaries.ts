@@ -73,7 +73,9 @@ export class Summaries {
 
   async #watch(): Promise<void> {
     const { log, postgres } = this.#options;
-    if (!['primary', 'standby'].includes(postgres.report.state) || this.#isPromoting) return;
+    const { report } = postgres;
+    if (report.state !== 'primary' && (report.state !== 'standby' || report.isWarm)) return;
+    if (this.#isPromoting) return;
     try {
       const [before, now] = [this.#before, await this.#look()];
       this.#before = now;

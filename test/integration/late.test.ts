@@ -72,8 +72,8 @@ describe('a standby that is late on purpose', function () {
     ...{ server, host: '127.0.0.1', port: from.port },
     ...{ slot: slot === null ? null : slotName(slot), systemIdentifier },
   });
-  const standby = (from: InstanceProcess, server: string, slot: string | null): Task => ({
-    ...{ kind: 'standby', upstream: upstream(from, server, slot) },
+  const standby = (from: InstanceProcess, server: string, slot: string | null) => ({
+    ...{ kind: 'standby' as const, upstream: upstream(from, server, slot) },
     ...STANDBY,
   });
   /** pg3 is told to be late in this way, from now on. */
@@ -179,5 +179,39 @@ describe('a standby that is late on purpose', function () {
     expect(await count()).to.equal('2');
     assignLate(standby(pg2, 'pg2', 'pg3'), { ...DELAYED, applyDelayMs: 0 });
     await untilCount('3');
+  });
+
+  it('is warm without connections, and its position is seen all the same', async () => {
+    const warm: LateSpec = { ...SHIPPED, hotStandby: false };
+    const task = standby(pg2, 'pg2', null);
+    assignLate(task, warm);
+    const pending = ({ postgres }: Report): boolean =>
+      postgres.state === 'standby' && postgres.pendingRestart.includes('hot_standby');
+    await leader.until('pg3', pending);
+    assignLate({ ...task, restartFor: 'cool' }, warm);
+    const isWarm = ({ postgres, restartedFor }: Report): boolean =>
+      restartedFor === 'cool' && postgres.state === 'standby' && postgres.isWarm === true;
+    await leader.until('pg3', isWarm);
+    expect(await count().catch(String)).to.include('not accepting connections');
+
+    await pg2.sql("insert into notes values ('fourth')");
+    const endLsn = await archived('pg2', pg2);
+    const { report } = await leader.until(
+      'pg3',
+      ({ postgres }) =>
+        postgres.state === 'standby' && compareLsn(postgres.replayedLsn, endLsn) >= 0,
+    );
+    expect(report.problem).to.equal(null);
+    expect(report.postgres).to.include({ isWarm: true, systemIdentifier });
+
+    assignLate({ ...task, restartFor: 'cool' }, SHIPPED);
+    await leader.until('pg3', pending);
+    assignLate({ ...task, restartFor: 'warm' }, SHIPPED);
+    await leader.until(
+      'pg3',
+      ({ restartedFor, postgres }) =>
+        restartedFor === 'warm' && postgres.state === 'standby' && postgres.isWarm === undefined,
+    );
+    await untilCount('4');
   });
 });

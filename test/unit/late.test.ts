@@ -8,7 +8,7 @@ import { assignmentFor } from '../../src/core/assignment';
 import { judgeCandidates } from '../../src/core/candidates';
 import { contractOfNewPrimary, wantedContract } from '../../src/core/contract';
 import { decide } from '../../src/core/decide';
-import { type StandbyReport, type Task } from '../../src/core/protocol';
+import { type StandbyReport, type StreamingStandby, type Task } from '../../src/core/protocol';
 import { switchoverObstacle } from '../../src/core/rules/request';
 import { syncOfNewPrimary } from '../../src/core/rules/synchronous';
 import { viewOf, type Situation, type View } from '../../src/core/situation';
@@ -50,13 +50,18 @@ const lateSince = (situation: Situation, agoMs: number): Situation => ({
   ...situation,
   observation: { ...situation.observation, lateSinceMs: { pg3: NOW_MS - agoMs } },
 });
-/** The primary does not send to it. */
-const unstreamed = (situation: Situation): Situation => {
+/** The primary sends to those alone. */
+const withPrimary = (
+  situation: Situation,
+  isSentTo: (standby: StreamingStandby) => boolean,
+): Situation => {
   const { postgres } = situation.observation.reports['pg1']!.report;
   if (postgres.state !== 'primary') throw new Error('pg1 is no primary');
-  const standbys = postgres.standbys.filter(({ server }) => server !== 'pg3');
+  const standbys = postgres.standbys.filter(isSentTo);
   return withReport(situation, 'pg1', { postgres: { ...postgres, standbys } });
 };
+const unstreamed = (situation: Situation): Situation =>
+  withPrimary(situation, ({ server }) => server !== 'pg3');
 const asked = (situation: Situation, primaryIsDead: boolean): Situation =>
   withState(withReport(situation, 'pg1', null), {
     request: { to: 'pg3', at: '', by: 'ann', acceptsLoss: true, primaryIsDead },
@@ -101,6 +106,11 @@ describe('a standby that is late on purpose', () => {
           replication: { synchronous: { mode: 'any', number: 1, durability: 'required' } },
         });
         expect(syncOfNewPrimary(view(asking), 'pg1').wanted?.names).to.deep.equal(['pg2']);
+        const preferring = withSpec(cluster, {
+          replication: { synchronous: { mode: 'any', number: 1, durability: 'preferred' } },
+        });
+        const seen = decide(withPrimary(preferring, ({ server }) => server !== 'pg2'));
+        expect(seen.steps).to.deep.equal([]);
         const alone = withReport(asking, 'pg2', null);
         expect(syncOfNewPrimary(view(alone), 'pg1').wanted?.names).to.deep.equal(['pg2']);
       });
@@ -163,6 +173,15 @@ describe('a standby that is late on purpose', () => {
     const leaving = withState(trio(SHIPPED), { sync });
     expect(taskOf(leaving, 'pg3')).to.have.nested.property('upstream.slot', 'pgswarm_pg3');
     expect(taskOf(leaving, 'pg1')).to.deep.include({ slots: ['pgswarm_pg2', 'pgswarm_pg3'] });
+  });
+
+  it('is not late as long as it is primary', () => {
+    const settingsOf = (situation: Situation): object => {
+      const seen = view(situation);
+      return assignmentFor(seen, serverOf(seen, 'pg3')).settings;
+    };
+    expect(settingsOf(trio(BOTH))).to.deep.include({ late: BOTH });
+    expect(settingsOf(withState(trio(BOTH), { primary: 'pg3' }))).to.not.have.property('late');
   });
 
   it('says so in its state', () => {

@@ -46,6 +46,7 @@ const runsStandby: PostgresReport = {
   upstreamLsn: null,
   receiver: null,
 };
+const runsWarm: PostgresReport = { ...runsStandby, isWarm: true };
 const nothing: PostgresReport = { state: 'stopped', control: null, standbySignal: false };
 
 const STREAMING = { status: 'streaming', host: 'pg2' };
@@ -115,6 +116,39 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
+  // Late on purpose.
+  {
+    name: 'a warm standby is not asked for what takes a connection',
+    facts: {
+      task: { ...standby, slots: ['pgswarm_pg3'], sync: { number: 1, names: ['pg2'] } },
+      postgres: runsWarm,
+    },
+  },
+  {
+    name: 'a warm standby is told its settings',
+    facts: { task: standby, postgres: runsWarm, hasSettings: false },
+    action: { kind: 'reconfigure' },
+  },
+  {
+    name: 'a warm standby that is to be primary starts anew, as one that answers',
+    facts: { task: primary(), postgres: runsWarm },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'a standby that is fed from the archives needs no stream to be settled',
+    facts: {
+      task: { ...standby, upstream: { ...UPSTREAM, slot: null } },
+      upstream: { ...UPSTREAM, slot: null },
+      postgres: runsStandby,
+      marks: { ...NO_MARKS, primaryTerm: 4, hasOldCopy: true },
+    },
+    action: { kind: 'settle' },
+  },
+  {
+    name: 'a standby goes over from the stream to the archives',
+    facts: { task: { ...standby, upstream: { ...UPSTREAM, slot: null } }, postgres: runsStandby },
+    action: { kind: 'follow', upstream: { ...UPSTREAM, slot: null } },
+  },
   // Without an assignment.
   { name: 'an empty volume rests', facts: empty },
   { name: 'a foreign volume rests', facts: foreign },

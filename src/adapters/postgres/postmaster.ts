@@ -31,12 +31,16 @@ const READY_POLL_GROWTH = 1.02;
 /** Line of `postmaster.pid` that holds the status (utils/pidfile.h, `LOCK_FILE_LINE_PM_STATUS`). */
 const STATUS_LINE = 8;
 
+/** Said at level LOG, once (xlogrecovery.c, `CheckRecoveryConsistency`). */
+const CONSISTENT = /^consistent recovery state reached/;
+
 export class Postmaster {
   readonly #child: ChildProcess;
   readonly #directory: string;
   /** Resolves when it has exited and every process of it is gone. */
   readonly exited: Promise<Exit>;
   #exit: Exit | null = null;
+  #isConsistent = false;
 
   constructor(options: PostmasterOptions) {
     const { directory, binDirectory, isNice = false } = options;
@@ -51,7 +55,10 @@ export class Postmaster {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: programEnvironment(),
     });
-    const reader = new LogReader(options.onLog);
+    const reader = new LogReader((entry) => {
+      if (CONSISTENT.test(entry.message)) this.#isConsistent = true;
+      options.onLog(entry);
+    });
     if (this.#child.stdout !== null) reader.follow(this.#child.stdout);
     if (this.#child.stderr !== null) reader.follow(this.#child.stderr);
     this.exited = this.#watchExit(reader);
@@ -65,14 +72,20 @@ export class Postmaster {
     if (!this.hasExited) this.#child.kill(signal);
   }
 
-  /** True when connections are accepted; false when it has exited before. */
-  async ready(): Promise<boolean> {
+  /**
+   * `ready` when connections are accepted, `warm` when it is consistent and will accept none (a standby
+   * with `hot_standby = off`); null when it has exited before.
+   */
+  async ready(): Promise<'ready' | 'warm' | null> {
     for (let pollMs = READY_POLL_MS; !this.hasExited;) {
-      if (await this.#saysReady()) return true;
+      const status = await this.#status();
+      if (status === 'ready') return 'ready';
+      // It says so before it is consistent.
+      if (status === 'standby' && this.#isConsistent) return 'warm';
       await sleep(pollMs);
       pollMs = Math.min(pollMs * READY_POLL_GROWTH, READY_POLL_MAX_MS);
     }
-    return false;
+    return null;
   }
 
   /** Makes it read its configuration again; one that has just been started, once it can. */
@@ -99,9 +112,9 @@ export class Postmaster {
     await this.exited;
   }
 
-  async #saysReady(): Promise<boolean> {
+  async #status(): Promise<string | null> {
     const lines = await this.#lockFile();
-    return lines[0] === String(this.#child.pid) && lines[STATUS_LINE - 1]?.trim() === 'ready';
+    return lines[0] === String(this.#child.pid) ? (lines[STATUS_LINE - 1]?.trim() ?? null) : null;
   }
 
   /** Lines of `postmaster.pid`; one of another process may be left over. */

@@ -28,6 +28,7 @@ import { type WindowReport } from '../../core/archive/window-report';
 import { type WalVerdict } from '../../core/archive/wal-retention';
 import { roomOf, type VolumeRoom } from '../../core/budget';
 import { messageOf } from '../../core/errors';
+import { type Lsn } from '../../core/lsn';
 import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
 import { historiesFolder, leaveMark, promoteMark } from '../../core/settings';
@@ -48,6 +49,7 @@ import {
 } from './recovery-source';
 import { inventoryIn, recoveryWindow } from './recovery-window';
 import { Restorer, type RestorerOptions } from './restorer';
+import { ShippedWal } from './shipped-wal';
 import { later, openWalSocket, type WalAnswer, type WalQuestion } from './wal-socket';
 
 export interface ArchiveOptions {
@@ -94,6 +96,7 @@ export class Archive implements WalBeside {
   #timer: NodeJS.Timeout | null = null;
   #isKeepingUp = false;
   #isStopping = false;
+  readonly #shipped = new ShippedWal();
   #histories: Histories = {};
   /** Revision of the store in which they were looked for. */
   #historiesOf: string | null = null;
@@ -146,6 +149,11 @@ export class Archive implements WalBeside {
     if (this.#parts === null) return null;
     const { failure, pausedForMs, bytesPerSecond } = this.#parts.archiver.state;
     return failure === null && pausedForMs === null ? null : bytesPerSecond;
+  }
+
+  /** Up to where PostgreSQL has surely replayed what it was given; null when that is not known. */
+  get shippedLsn(): Lsn | null {
+    return this.#shipped.lsn(this.#parts?.database.segmentBytes ?? null);
   }
 
   /** Whose WAL is archived; null before `use`. */
@@ -334,7 +342,10 @@ export class Archive implements WalBeside {
   async #answer(question: WalQuestion, gone: AbortSignal): Promise<WalAnswer> {
     if (this.#parts === null) return later('the instance manager does not know this database yet');
     const { archiver, restorer } = this.#parts;
-    if (question.verb !== 'archive') return await restorer.restore(question, gone);
+    if (question.verb !== 'archive') {
+      this.#shipped.asked(question.file);
+      return await restorer.restore(question, gone);
+    }
     const answer = await archiver.archive(question.file, question.path);
     if (answer.kind === 'done') await this.#learnIfPossible(question.file, question.path);
     return answer;

@@ -12,6 +12,7 @@ const [directory = '', binDirectory = '', port] = process.argv.slice(2);
 const log = createLog({ component: 'bare-manager' });
 const tell = (): void => void process.send?.({ seen: seen() });
 const postgres = new LocalPostgres({
+  shippedLsn: () => null,
   directory,
   binDirectory,
   address: { socketDirectory: directory, port: Number(port) },
