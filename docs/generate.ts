@@ -37,6 +37,7 @@ const SECTIONS: Readonly<Record<Section, string>> = {
   maintenance: 'What a person does to single servers.',
   servers: 'The servers of a running cluster.',
   archive: 'The WAL archive of every server.',
+  restore: 'A point to which the cluster is restored in place, until a person has decided.',
   backup: 'Backups that people and schedules ask for.',
   request: 'What the user asks for, once everything else is in order.',
 };

@@ -82,6 +82,16 @@ export const COMMANDS = {
     summary: 'try a restore on a copy',
     examples: ['pgswarm drill orders', 'pgswarm drill orders --server pg2'],
   },
+  restore: {
+    does: 'Brings a cluster back to a point in time, in place. Whether the archive leads there is looked at first. Then writes stop, what is there is set aside on every server, and the primary is restored, for you alone to look at; until you accept it, go back, or try another point. Accepting begins a new timeline.',
+    summary: 'a cluster back to a point in time',
+    examples: [
+      'pgswarm restore orders --time 2026-11-21T17:14:59Z',
+      'pgswarm restore orders --xid 731 --exclusive',
+      'pgswarm restore orders --undo',
+      'pgswarm restore orders --accept',
+    ],
+  },
   psql: {
     does: 'Runs psql inside the Swarm, as the owner of the database. What comes after -- is given to psql; its exit code is passed on.',
     summary: 'psql on the primary or a standby',

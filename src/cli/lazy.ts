@@ -18,6 +18,7 @@ import type * as Promote from './commands/promote';
 import type * as Psql from './commands/psql';
 import type * as Reclone from './commands/reclone';
 import type * as Restart from './commands/restart';
+import type * as Restore from './commands/restore';
 import type * as Status from './commands/status';
 import type * as Validate from './commands/validate';
 import type * as Why from './commands/why';
@@ -40,6 +41,7 @@ export const lazy = {
   psql: (): typeof Psql => require('./commands/psql') as typeof Psql,
   reclone: (): typeof Reclone => require('./commands/reclone') as typeof Reclone,
   restart: (): typeof Restart => require('./commands/restart') as typeof Restart,
+  restore: (): typeof Restore => require('./commands/restore') as typeof Restore,
   status: (): typeof Status => require('./commands/status') as typeof Status,
   validate: (): typeof Validate => require('./commands/validate') as typeof Validate,
   why: (): typeof Why => require('./commands/why') as typeof Why,

@@ -20,6 +20,7 @@ import { type PromoteOptions } from './commands/promote';
 import { type PsqlOptions } from './commands/psql';
 import { type RecloneOptions } from './commands/reclone';
 import { type RestartOptions } from './commands/restart';
+import { type RestoreOptions } from './commands/restore';
 import { type StatusOptions } from './commands/status';
 import { type ValidateOptions } from './commands/validate';
 
@@ -255,6 +256,24 @@ function archiveCommands(ports: CliPorts, finished: Finished): Command[] {
       .option('--cancel', 'end the one that is under way, instead')
       .action(async (cluster: string, options: DrillOptions) => {
         finished(await lazy.drill().run(ports, cluster, options));
+      }),
+    describe('restore')
+      .argument('<CLUSTER>', 'its name')
+      .option('--time <TIME>', 'as it was then, such as 2026-11-21T17:14:59Z')
+      .option('--lsn <LSN>', 'at a WAL position')
+      .option('--xid <ID>', 'when this transaction had committed')
+      .option('--name <NAME>', 'at a restore point, made by pg_create_restore_point()')
+      .option('--immediate', 'as soon as the backup is consistent')
+      .option('--latest', 'at the end of the WAL')
+      .option('--exclusive', 'just before the point instead of just after it')
+      .option('--timeline <ID>', 'on this timeline instead of the newest', 'latest')
+      .option('--backup <ID>', 'begin with this backup')
+      .option('--accept', 'go on with what was restored')
+      .option('--undo', 'go on with what was there before')
+      .option('--yes', 'do not ask')
+      .option('--wait <SECONDS>', 'how long to wait for it', seconds, 86_400)
+      .action(async (cluster: string, options: RestoreOptions) => {
+        finished(await lazy.restore().restore(ports, cluster, options));
       }),
   ];
 }

@@ -39,13 +39,17 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     leaderEpoch: state.leaderEpoch,
     term: state.term,
     task: taskFor(view, server),
-    settings: settingsOf(spec, server.name === state.primary ? undefined : server.spec.late),
+    settings: {
+      ...settingsOf(spec, server.name === state.primary ? undefined : server.spec.late),
+      ...(isOnTrial(state, server.name) ? { isIsolated: true } : {}),
+    },
     // Whoever has just started does not know what it has promised: it waits for the longest.
     ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
     rollCall: rollCallOf(state),
     others: spec.servers.map(({ name }) => name).filter((name) => name !== server.name),
     backup: backupOrder(view, server),
     rehearsal: rehearsalOrder(view, server),
+    prospect: state.restore?.server === server.name ? state.restore.wanted : null,
     reportEveryMs: reportEveryMs(state, server.name),
   };
 }
@@ -132,8 +136,24 @@ function taskFor(view: View, server: ServerView): Task {
   }
   const obstacle = volumeObstacle(server, view);
   if (obstacle !== null) return wait(obstacle);
-  return server.name === state.primary ? primaryTask(view, server) : standbyTask(view, server);
+  return restoreTask(state, server.name) ?? taskInRole(view, server);
 }
+
+const taskInRole = (view: View, server: ServerView): Task =>
+  server.name === view.state.primary ? primaryTask(view, server) : standbyTask(view, server);
+
+/** The others stay as they are, stopped, until it is decided which data they have to follow. */
+function restoreTask({ restore }: ClusterState, server: string): Task | null {
+  if (restore?.current == null) return null;
+  if (server !== restore.server) {
+    return { kind: 'stop', because: `${restore.server} is being restored` };
+  }
+  const isUndecided = restore.decision === null || restore.decision === 'accept';
+  return isUndecided ? { kind: 'restored', order: restore.current } : null;
+}
+
+const isOnTrial = (state: ClusterState, server: string): boolean =>
+  restoreTask(state, server)?.kind === 'restored';
 
 /** Before the first primary: one server is initialised, the others do nothing. */
 function firstTask({ state, spec }: View, { name, volume }: ServerView): Task {
@@ -161,8 +181,14 @@ function primaryTask(view: View, server: ServerView): Task {
     contract: assignedContract(view),
     sync: state.sync.wanted,
     restartFor: restartFor(state, name),
+    ...acceptedRestore(state),
   };
 }
+
+const acceptedRestore = ({ restore }: ClusterState): { readonly accepted?: string } =>
+  restore?.decision === 'accepted' && restore.current !== null
+    ? { accepted: restore.current.id }
+    : {};
 
 function standbyTask(view: View, server: ServerView): Task {
   const { name, spec, volume } = server;

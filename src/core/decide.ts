@@ -25,6 +25,7 @@ import { serverRules } from './rules/servers';
 import { drillScheduleRules } from './rules/drill-schedule';
 import { rehearsalRules } from './rules/rehearsal';
 import { requestRules } from './rules/request';
+import { restoreRules } from './rules/restore';
 import { switchoverRules } from './rules/switchover';
 import { synchronousRules } from './rules/synchronous';
 import { withEvent } from './transitions';
@@ -33,6 +34,7 @@ import { withEvent } from './transitions';
 export const RULES: readonly Rule[] = [
   ...deletionRules,
   ...safetyRules,
+  ...restoreRules,
   ...promotionRules,
   ...failoverRules,
   ...promotionWaits,

@@ -111,6 +111,8 @@ function newborn({ record, observation }: Situation, server: string): Report {
     rehearsal: null,
     dataVolume: null,
     divergence: null,
+    prospect: null,
+    restored: null,
   };
 }
 
@@ -193,6 +195,7 @@ function doneTask(view: View, server: ServerView, task: Task): Outcome | null {
   const { name } = server;
   switch (task.kind) {
     case 'wait':
+    case 'restored':
       return null;
     case 'initialise': {
       const filled = tagged(view, name, task.volumeId, NEW_SYSTEM_IDENTIFIER);

@@ -12,6 +12,7 @@ import type { Lsn } from './lsn';
 import type { RestoreOrder } from './restore/bootstrap';
 import type { RehearsalOrder, RehearsalWork } from './restore/rehearsal';
 import type { ArchiveSpec, LateSpec, RetentionSpec } from './spec';
+import type { RestoreProgress, RestoreProspect, RestoreWish } from './restore/task';
 import type { TimelineLeft } from './timelines';
 
 /** Time between two heartbeats when nothing happens. */
@@ -74,6 +75,10 @@ export interface Report {
   readonly backups: readonly BackupSummary[];
   /** The restore on a copy that it was told to make, or was told last. */
   readonly rehearsal: RehearsalWork | null;
+  /** What it has found out about the point that it was asked for, or was asked for last. */
+  readonly prospect: RestoreProspect | null;
+  /** A restored copy is in the place of its data, and the data from before beside it. */
+  readonly restored: RestoreProgress | null;
 }
 
 /** How the archiving of this server's WAL goes on. */
@@ -248,6 +253,8 @@ export interface Assignment {
   readonly backup: BackupOrder | null;
   /** A restore on a copy to be made, once; a preview is kept as long as it is wanted. */
   readonly rehearsal: RehearsalOrder | null;
+  /** A point in time: whether this server's archive leads there. */
+  readonly prospect: RestoreWish | null;
   /** Time between reports: shorter while a change of role waits for this instance. */
   readonly reportEveryMs: number;
 }
@@ -271,6 +278,11 @@ export type Task =
       readonly sync: SyncSet | null;
       /** Restart PostgreSQL for this request, once, and report it. */
       readonly restartFor: string | null;
+      /**
+       * The restore that was accepted: its copy is the data now. Any other gives way to the data
+       * from before.
+       */
+      readonly accepted?: string;
     }
   /** Run as a standby of the upstream. */
   | {
@@ -282,6 +294,8 @@ export type Task =
       readonly sync: SyncSet | null;
       readonly restartFor: string | null;
     }
+  /** Run on a copy that was brought up to a point, apart from everybody; set the data aside. */
+  | { readonly kind: 'restored'; readonly order: RestoreWish }
   /** Be stopped, orderly, and report where the WAL ends. */
   | { readonly kind: 'stop'; readonly because: string };
 
@@ -331,6 +345,8 @@ export interface InstanceSettings {
   readonly retention: RetentionSpec;
   /** Absent while it is primary. */
   readonly late?: LateSpec;
+  /** Nobody but the superuser, in the container, may connect. */
+  readonly isIsolated?: true;
 }
 
 // ── primary → peer ───────────────────────────────────────────────────────────────────────────

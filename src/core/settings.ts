@@ -29,6 +29,8 @@ export const UPSTREAM_FILE = 'pgswarm-upstream.conf';
 export const SYNC_FILE = 'pgswarm-sync.conf';
 export const SUMMARIES_FILE = 'pgswarm-summaries.conf';
 export const LOAD_FILE = 'pgswarm-load.conf';
+/** The target of a restore in place: the last one, so that it wins. */
+export const RESTORE_FILE = 'pgswarm-restore.conf';
 export const HBA_FILE = 'pg_hba.conf';
 
 const MEGABYTE = 1024 * 1024;
@@ -70,15 +72,19 @@ export const promoteMark = (socket: string): string => `${socket}.promote`;
 export const historiesFolder = (socket: string): string => `${socket}.histories`;
 
 /**
- * A promotion asks for a segment that nobody has, and for the histories of timelines: every question
+ * `recover` is for a recovery that ends where the WAL ends: an answer that is missing must not be taken
+ * for that. A promotion asks for a segment that nobody has, and for the histories of timelines: every question
  * delays the first write, so that these are answered without asking anybody.
  */
-function restoreCommand({ wal: { command, socket } }: Machine): string {
+export function restoreCommand(
+  { wal: { command, socket } }: Machine,
+  verb: 'restore' | 'recover' = 'restore',
+): string {
   const history = `${historiesFolder(socket)}/%f`;
   return [
     `case %f in *.history) [ -e ${history} ] || exit 1; exec cp ${history} "%p" ;; esac`,
     `[ ! -e ${promoteMark(socket)} ] || exit 1`,
-    `exec ${command} ${socket} restore "%f" "%p"`,
+    `exec ${command} ${socket} ${verb} "%f" "%p"`,
   ].join('; ');
 }
 
@@ -147,7 +153,7 @@ export const OWNED_PARAMETER_NAMES: readonly string[] = Object.keys(
 /** Whoever is fed from the archives asks for the next segment so often while nobody has it. */
 const SHIPPED_EVERY = '1s';
 
-const GENERATED = '# Written by pgswarm from the spec. Changes made here are lost.';
+export const GENERATED = '# Written by pgswarm from the spec. Changes made here are lost.';
 
 /** `postgresql.conf`: nothing but the generated files. */
 export function renderEntry(): string {
@@ -158,6 +164,7 @@ export function renderEntry(): string {
     `include_if_exists '${SYNC_FILE}'`,
     `include_if_exists '${SUMMARIES_FILE}'`,
     `include_if_exists '${LOAD_FILE}'`,
+    `include_if_exists '${RESTORE_FILE}'`,
   ]);
 }
 
@@ -262,6 +269,15 @@ export function renderHba(settings: InstanceSettings): string {
     '',
     '# spec.postgres.hba',
     ...settings.hba,
+  ]);
+}
+
+/** For a copy that is looked at: nobody gets in but through the networks of the operators. */
+export function renderIsolatedHba(networks: readonly string[]): string {
+  return lines([
+    GENERATED,
+    hbaLine('local', 'all', 'postgres', '', 'peer'),
+    ...networks.map((network) => hbaLine('host', 'all', 'all', network, 'scram-sha-256')),
   ]);
 }
 

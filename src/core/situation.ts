@@ -137,7 +137,9 @@ function whatItReports(
   const seen = observation.reports[server];
   const isFresh = seen !== undefined && nowMs - seen.seenAtMs <= REPORT_AGE_MAX_MS;
   const report = isFresh ? seen.report : null;
-  const postgres = report?.postgres;
+  // A restored copy is out of everybody's reach until it is accepted, and the data itself again
+  // only when nothing is set aside any more.
+  const postgres = report?.restored == null ? report?.postgres : undefined;
   return {
     report,
     lastReport: seen?.report ?? null,

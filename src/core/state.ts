@@ -2,6 +2,7 @@ import type { ArchivePauses } from './archive/pause';
 import type { BackupResult, BackupTask } from './backup/task';
 import type { Lsn } from './lsn';
 import type { RehearsalResult, RehearsalTask } from './restore/rehearsal';
+import type { RestoreResult, RestoreTask } from './restore/task';
 import type { Contract, Divergence, SyncSet } from './protocol';
 
 /**
@@ -55,6 +56,9 @@ export interface ClusterState {
   /** The schedule of drills that is followed. */
   readonly drillSchedule: ScheduleState | null;
   readonly lastPreview: RehearsalResult | null;
+  /** A restore in place. */
+  readonly restore: RestoreTask | null;
+  readonly lastRestore: RestoreResult | null;
   /** Newest last, at most LOSSES_MAX. */
   readonly losses: readonly Loss[];
   /** +1 at every change that is begun; part of its id. */
@@ -144,7 +148,7 @@ export type ChangePhase = 'electing' | 'checkpointing' | 'stopping' | 'promoting
 export interface RoleChange {
   /** `<term>.<number>`: never used twice. */
   readonly id: string;
-  readonly kind: 'switchover' | 'failover';
+  readonly kind: 'switchover' | 'failover' | 'restore';
   readonly from: string;
   /** The server that asked to be primary; null while a failover has not chosen yet. */
   readonly to: string | null;
@@ -176,7 +180,7 @@ export interface Refusal {
 }
 
 export interface LastChange {
-  readonly kind: 'initialised' | 'adopted' | 'switchover' | 'failover';
+  readonly kind: 'initialised' | 'adopted' | 'switchover' | 'failover' | 'restore';
   readonly from: string | null;
   readonly to: string;
   /** Time without a primary that accepts writes; null when no single leader saw all of it. */
@@ -221,6 +225,8 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     lastDrill: null,
     drillSchedule: null,
     lastPreview: null,
+    restore: null,
+    lastRestore: null,
     losses: [],
     changes: 0,
     change: null,

@@ -4,6 +4,7 @@
  */
 import { type ArchivePause } from './archive/pause';
 import { type BackupRequest, type BackupResult, type BackupTask } from './backup/task';
+import { type RestoreWish, type RestoreResult } from './restore/task';
 import { type Lsn } from './lsn';
 import {
   type RehearsalRequest,
@@ -390,4 +391,94 @@ export function serverRestarted(state: ClusterState, server: string): ClusterSta
   if (state.restart === null) return state;
   const servers = state.restart.servers.filter((name) => name !== server);
   return { ...state, restart: servers.length === 0 ? null : { ...state.restart, servers } };
+}
+
+// ── a restore in place ───────────────────────────────────────────────────────────────────────
+
+/** A person asks for a point. What is in the place of the data already stays until it is looked at. */
+export function restoreRequested(
+  state: ClusterState,
+  order: Omit<RestoreWish, 'id'>,
+): ClusterState {
+  if (state.primary === null) throw new Error('a restore in place needs a primary');
+  const before = state.restore ?? { server: state.primary, current: null };
+  const wanted = { ...order, id: `r${state.changes + 1}` };
+  const restore = { ...before, wanted, decision: null };
+  return { ...state, changes: state.changes + 1, restore };
+}
+
+/** What a person has decided of what is in the place of the data, or of a wish not begun yet. */
+export function restoreDecided(state: ClusterState, decision: 'accept' | 'undo'): ClusterState {
+  const { restore } = state;
+  if (restore === null) return state;
+  const isUntouched = restore.current === null;
+  return { ...state, restore: isUntouched ? null : { ...restore, wanted: null, decision } };
+}
+
+export function refuseRestore(
+  state: ClusterState,
+  order: RestoreWish,
+  words: string,
+  at: string,
+): ClusterState {
+  const { restore } = state;
+  const lastRestore: RestoreResult = { id: order.id, at, outcome: 'refused', words };
+  const isUntouched = restore?.current === null;
+  return {
+    ...state,
+    lastRestore,
+    restore: restore === null || isUntouched ? null : { ...restore, wanted: null },
+  };
+}
+
+export function beginRestore(state: ClusterState, order: RestoreWish): ClusterState {
+  if (state.restore === null) throw new Error('there is no restore to begin');
+  return { ...state, restore: { ...state.restore, wanted: null, current: order } };
+}
+
+/**
+ * A term begins, as with every change of primary, although the server is the same: nobody else has
+ * what was restored, and what the others have is of another timeline.
+ */
+export function promoteRestored(
+  state: ClusterState,
+  contract: Contract | null,
+  at: string,
+): ClusterState {
+  const { restore } = state;
+  if (restore?.current == null) throw new Error('nothing was restored');
+  const change: RoleChange = {
+    id: `${state.term}.${state.changes + 1}`,
+    kind: 'restore',
+    from: restore.server,
+    to: restore.server,
+    phase: 'promoting',
+    generation: 0,
+    startedAt: at,
+    shutdownLsn: null,
+    reason: 'a restore was accepted',
+    harmless: null,
+    knownLsn: null,
+  };
+  return {
+    ...nameNewPrimary(state, change, {
+      primary: restore.server,
+      contract,
+      sync: { wanted: null, guaranteed: null, barrier: null },
+      override: state.override,
+    }),
+    changes: state.changes + 1,
+    timeline: null,
+    restore: { ...restore, decision: 'accepted' },
+  };
+}
+
+export function endRestore(
+  state: ClusterState,
+  outcome: 'accepted' | 'undone',
+  words: string,
+  at: string,
+): ClusterState {
+  const id = state.restore?.current?.id ?? '';
+  return { ...state, restore: null, lastRestore: { id, at, outcome, words } };
 }

@@ -2,13 +2,12 @@
 import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readText, writeDurably } from '../adapters/postgres/durable-files';
-import { type InstanceSettings, type SyncSet, type Upstream } from '../core/protocol';
+import { type SyncSet, type Upstream } from '../core/protocol';
 import {
   ENTRY_FILE,
   HBA_FILE,
   LOAD_FILE,
   renderEntry,
-  renderHba,
   renderSummaries,
   renderSync,
   renderUpstream,
@@ -56,13 +55,12 @@ export async function writeSettings(
  */
 export async function writeHba(
   directory: string,
-  settings: InstanceSettings,
+  text: string,
   use: () => Promise<void>,
 ): Promise<void> {
   const path = join(directory, HBA_FILE);
   const kept = join(directory, KEPT_HBA_FILE);
   const before = await readText(path);
-  const text = renderHba(settings);
   if (before !== null && before !== text && !(await exists(kept))) await writeDurably(kept, before);
   await writeDurably(path, text);
   await use();

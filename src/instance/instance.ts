@@ -67,6 +67,7 @@ export class Instance {
       archive: () => this.#parts.archive.report(),
       backups: () => this.#parts.backups.report(),
       rehearsals: () => this.#parts.rehearsals.report(),
+      restoring: () => this.#parts.restoring.report(),
       promiseLeftMs: () => this.#promiseLeftMs,
     });
     this.#parts = options.assemble(this.#state, () => this.#changed());
@@ -168,6 +169,7 @@ export class Instance {
     this.#parts.backups.guide(guidanceOf(assignment.settings, this.#parts.postgres.report));
     this.#parts.backups.obey(assignment.backup);
     this.#parts.rehearsals.obey(assignment.rehearsal, assignment.settings);
+    this.#parts.restoring.ask(assignment.prospect);
     this.#tenure.answered(answer, sentAtMs);
     if (rollCall !== (before?.rollCall ?? null)) void this.#answerRollCall(rollCall);
     if (before !== null && isSameWork(before, assignment)) return reportEveryMs;

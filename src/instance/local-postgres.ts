@@ -75,6 +75,7 @@ export class LocalPostgres {
   #stopped: StoppedReport | null = { state: 'stopped', control: null, standbySignal: false };
   #isStopWanted = false;
   #mayWrite = false;
+  #isSecluded = false;
   #recoveryBytes: number | null = null;
   /** How many fences there have been: what began before one of them must not go on after it. */
   #fences = 0;
@@ -130,6 +131,11 @@ export class LocalPostgres {
     return this.#mayWrite;
   }
 
+  /** It runs, or did last, where nobody reaches it. */
+  get isSecluded(): boolean {
+    return this.#isSecluded;
+  }
+
   /** Observations are this far apart. */
   set pollEveryMs(value: number) {
     this.#observer.everyMs = value;
@@ -147,8 +153,11 @@ export class LocalPostgres {
     this.#options.onChange();
   }
 
-  /** Returns when connections are accepted; an abort ends the waiting, not the server. */
-  async start(abort: AbortSignal): Promise<void> {
+  /**
+   * Returns when connections are accepted; an abort ends the waiting, not the server. Secluded, it is
+   * out of reach of everybody whose writes would count, and needs no lease.
+   */
+  async start(abort: AbortSignal, { isSecluded = false } = {}): Promise<void> {
     const { directory, binDirectory, address } = this.#options;
     const fences = this.#fences;
     this.#throwIfFencedSince(fences);
@@ -161,7 +170,8 @@ export class LocalPostgres {
     // From here on nothing waits: a stop or a fence that was told meanwhile is not overtaken.
     abort.throwIfAborted();
     this.#throwIfFencedSince(fences);
-    if (!isStandby) this.#enableWrites(fences);
+    this.#isSecluded = isSecluded;
+    if (!isStandby && !isSecluded) this.#enableWrites(fences);
     this.#isStopWanted = false;
     this.#messages.clear();
     this.#streamFailures.clear();
@@ -180,6 +190,11 @@ export class LocalPostgres {
       attempted: 'starting PostgreSQL',
       otherwise: 'StartFailed',
     });
+  }
+
+  /** What it has said since its last start that tells why it ended. */
+  get lastWords(): string {
+    return this.#messages.ofStart;
   }
 
   /** Fast, then immediate, then by killing every process; returns when nothing of it is left. */
@@ -325,7 +340,7 @@ export class LocalPostgres {
 
   /** Somebody may have promoted it by hand. */
   #observed(): void {
-    const isPrimary = this.#observer.running?.state === 'primary';
+    const isPrimary = this.#observer.running?.state === 'primary' && !this.#isSecluded;
     if (isPrimary && this.#postmaster?.hasExited === false) this.#mayWrite = true;
     this.#options.onChange();
   }

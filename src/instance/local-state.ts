@@ -29,6 +29,8 @@ export interface SeenOfPostgres {
   readonly report: PostgresReport;
   readonly rare: RareFacts | null;
   readonly streamProblem: Problem | null;
+  /** Absent: it is not. */
+  readonly isSecluded?: boolean;
 }
 
 interface Values {
@@ -51,6 +53,8 @@ interface Values {
   readonly rollCall: string | null;
   /** The set that the running server has been told, as its setting's text. */
   readonly syncApplied: string | null;
+  /** The restore whose point was in none of the WAL. */
+  readonly missed: string | null;
   readonly isLeaving: boolean;
   readonly divergence: Divergence | null;
   readonly busy: string | null;
@@ -73,6 +77,7 @@ export interface LocalStateOptions {
   readonly archive: () => ArchiveReport | null;
   readonly backups: () => Pick<Report, 'backup' | 'backups'>;
   readonly rehearsals: () => Pick<Report, 'rehearsal'>;
+  readonly restoring: () => Pick<Report, 'prospect' | 'restored'>;
   /** How long this instance will not be promoted yet; null when it may be. */
   readonly promiseLeftMs: () => number | null;
 }
@@ -106,6 +111,7 @@ export class LocalState {
       restartedFor: null,
       rollCall: null,
       syncApplied: null,
+      missed: null,
       isLeaving: false,
       divergence: options.remembered?.divergence ?? null,
       busy: null,
@@ -129,7 +135,10 @@ export class LocalState {
   }
 
   /** What `nextAction` looks at. */
-  facts({ report, rare, streamProblem }: SeenOfPostgres, tenure: Permission): LocalFacts {
+  facts(
+    { report, rare, streamProblem, isSecluded = false }: SeenOfPostgres,
+    tenure: Permission,
+  ): LocalFacts {
     const { assignment, volume, upstream, checkpointedFor } = this.#values;
     const isSame = (applied: InstanceSettings | null): boolean =>
       JSON.stringify(applied) === JSON.stringify(assignment?.settings ?? null);
@@ -146,6 +155,8 @@ export class LocalState {
       slots: rare?.slots ?? null,
       checkpointedFor,
       streamProblem,
+      isSecluded,
+      missed: this.#values.missed,
       ...tenure,
       syncApplied: this.#values.syncApplied,
       restartedFor: this.#values.restartedFor,
@@ -184,6 +195,7 @@ export class LocalState {
       archive: this.#options.archive(),
       ...this.#options.backups(),
       ...this.#options.rehearsals(),
+      ...this.#options.restoring(),
     };
   }
 

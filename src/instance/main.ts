@@ -27,6 +27,7 @@ import { type InstanceParts } from './ports';
 import { newestDivergence } from './rejoin/kept-wal';
 import { Rehearsals } from './restore/rehearsals';
 import { RoomKeeper } from './room-keeper';
+import { Restoring } from './restore/restoring';
 import { Summaries } from './summaries';
 import { dataDirectory, NO_MARKS, openVolume, spoolFolder, readMarks, readVolume } from './volume';
 
@@ -176,17 +177,21 @@ function assemble(
     onChange,
   });
   const summaries = new Summaries({ directory, majorVersion, postgres, log });
+  const restored = (): string | null => state.values.marks.restored;
+  const missed = (): string | null => state.values.missed;
+  const restoring = new Restoring({ archive, backups, postgres, restored, missed, log, onChange });
   return {
     postgres,
     room,
     archive,
     backups,
     rehearsals,
+    restoring,
     guard: startGuard({ directory, log, onEnd: onChange, onReady: onChange }),
     perform: async (action, signal) =>
       await perform(
         {
-          ...{ environment, secrets, machine, postgres, room, archive, backups },
+          ...{ environment, secrets, machine, postgres, room, archive, backups, restoring },
           ...{ summaries, state, log },
         },
         action,

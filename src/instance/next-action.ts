@@ -11,6 +11,7 @@ import { slotChanges, slotsBehind } from '../adapters/postgres/slots';
 import { type SlotSeen } from '../adapters/postgres/observe';
 import { type Lsn } from '../core/lsn';
 import { type RestoreOrder } from '../core/restore/bootstrap';
+import { type RestoreWish } from '../core/restore/task';
 import { renderSyncNames } from '../core/sync';
 import {
   type PostgresReport,
@@ -47,7 +48,15 @@ export type Action =
   | { readonly kind: 'advance-slots'; readonly to: Readonly<Record<string, Lsn>> }
   | { readonly kind: 'set-sync'; readonly sync: SyncSet | null }
   | { readonly kind: 'restart'; readonly requestId: string }
-  | { readonly kind: 'checkpoint'; readonly changeId: string };
+  | { readonly kind: 'checkpoint'; readonly changeId: string }
+  /** Recover the copy, or start it again, where nobody reaches it. */
+  | { readonly kind: 'start-restored'; readonly id: string }
+  /** Bring a copy into the place of the data, and set that aside. */
+  | { readonly kind: 'restore'; readonly order: RestoreWish }
+  /** Bring the data from before back into its place; the copy is thrown away. */
+  | { readonly kind: 'leave-restored' }
+  /** The copy is the data from now on; what was set aside is removed. */
+  | { readonly kind: 'keep-restored' };
 
 /** What the tenure allows. */
 export interface Permission {
@@ -78,6 +87,10 @@ export interface LocalFacts extends Permission {
   readonly syncApplied: string | null;
   readonly restartedFor: string | null;
   readonly positions: Readonly<Record<string, Lsn>>;
+  /** The restore whose point was in none of the WAL: another attempt would end like that one. */
+  readonly missed: string | null;
+  /** PostgreSQL was started where nobody reaches it: what it is does not count. */
+  readonly isSecluded: boolean;
   /** Why a standby has not been streaming for a while. */
   readonly streamProblem: Problem | null;
 }
@@ -107,6 +120,8 @@ export function isSuperseded(action: Action, task: Task): boolean {
       return task.kind !== 'clone' || task.volumeId !== action.volumeId;
     case 'start-primary':
       return task.kind !== 'primary';
+    case 'start-restored':
+      return task.kind !== 'restored' || task.order.id !== action.id;
     case 'start-standby':
       return true;
     case 'compare':
@@ -114,6 +129,8 @@ export function isSuperseded(action: Action, task: Task): boolean {
       return !follows(task, action.upstream);
     case 'settle':
       return task.kind !== 'standby';
+    case 'restore':
+      return task.kind !== 'restored' || task.order.id !== action.order.id;
     case 'checkpoint':
       return task.kind !== 'primary' || task.checkpointFor !== action.changeId;
     default:
@@ -169,6 +186,7 @@ function foreignUpstream({ systemIdentifier }: VolumeTag, upstream: Upstream): P
 function actionsWanted(facts: LocalFacts): readonly Action[] {
   const { task, volume } = facts;
   if (task === null) return firstContact(facts);
+  if (isStray(facts)) return leaving(facts);
   switch (task.kind) {
     case 'wait':
       return [];
@@ -182,8 +200,41 @@ function actionsWanted(facts: LocalFacts): readonly Action[] {
       return asPrimary(facts, task);
     case 'standby':
       return asStandby(facts, task);
+    case 'restored':
+      return asRestored(facts, task.order);
     case 'stop':
       return isRunning(facts.postgres) ? [{ kind: 'stop' }] : [];
+  }
+}
+
+/** A restored copy is in the place of the data, and that is what is wanted now. */
+function isStray({ task, marks: { restored } }: LocalFacts): boolean {
+  if (restored === null) return false;
+  return task?.kind === 'standby' || (task?.kind === 'primary' && task.accepted !== restored);
+}
+
+function leaving({ postgres: { state } }: LocalFacts): readonly Action[] {
+  if (state === 'stopped') return [{ kind: 'leave-restored' }];
+  return state === 'stopping' ? [] : [{ kind: 'stop' }];
+}
+
+function asRestored(facts: LocalFacts, { id, ...order }: RestoreWish): readonly Action[] {
+  const { postgres, marks, isSecluded } = facts;
+  const isThere = marks.restored === id;
+  switch (postgres.state) {
+    case 'stopped':
+      if (isThere && facts.missed === id) return [];
+      return [
+        isThere ? { kind: 'start-restored', id } : { kind: 'restore', order: { id, ...order } },
+      ];
+    case 'primary':
+      return isThere && isSecluded ? settings(facts) : [{ kind: 'stop' }];
+    case 'standby':
+    case 'starting':
+    case 'unknown':
+      return isThere && isSecluded ? [] : [{ kind: 'stop' }];
+    case 'stopping':
+      return [];
   }
 }
 
@@ -195,6 +246,7 @@ function firstContact({ volume, marks, postgres }: LocalFacts): readonly Action[
 
 function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>): readonly Action[] {
   const { postgres } = facts;
+  if (facts.isSecluded && isRunning(postgres)) return [{ kind: 'stop' }];
   switch (postgres.state) {
     case 'stopped':
       if (postgres.standbySignal) return [{ kind: 'start-standby', upstream: null }];
@@ -214,6 +266,7 @@ function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>):
         ...slots(facts, task.slots),
         ...settings(facts),
         ...noteTerm(facts),
+        ...(facts.marks.restored === null ? [] : [{ kind: 'keep-restored' } as const]),
       ];
     case 'starting':
     case 'stopping':

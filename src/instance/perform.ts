@@ -20,7 +20,7 @@ import { type Log } from '../adapters/log';
 import { OperatingError } from '../core/errors';
 import { REPLICATION_ROLE } from '../core/names';
 import { type InstanceSettings, type PostgresReport, type Upstream } from '../core/protocol';
-import { renderSettings, type Machine } from '../core/settings';
+import { renderHba, renderIsolatedHba, renderSettings, type Machine } from '../core/settings';
 import { renderSyncNames } from '../core/sync';
 import {
   hasSettings,
@@ -44,6 +44,16 @@ import { rewind } from './rejoin/rewind';
 import { settle } from './rejoin/settle';
 import { restoring } from './restore/new-cluster';
 import { type RoomKeeper } from './room-keeper';
+import { readRestoreNote } from './restore/in-place';
+import { operatorNetworks } from './operator-networks';
+import {
+  keepRestored,
+  leaveRestored,
+  openRestored,
+  restoreCopy,
+  startRestored,
+} from './restore/restore-copy';
+import { type Restoring } from './restore/restoring';
 import { type Summaries } from './summaries';
 import {
   beginFilling,
@@ -62,6 +72,7 @@ export interface Performer {
   readonly room: RoomKeeper;
   readonly archive: Archive;
   readonly backups: Backups;
+  readonly restoring: Restoring;
   readonly summaries: Summaries;
   readonly state: LocalState;
   readonly log: Log;
@@ -96,7 +107,13 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
       async (copying) => await copy(performer, copying, signal),
     ),
   settle,
-  'start-primary': async (performer, _, signal) => await start(performer, signal),
+  'start-primary': async (performer, _, signal) => {
+    if (performer.state.values.marks.restored !== null) {
+      await openArchive(performer);
+      await openRestored(performer);
+    }
+    await start(performer, signal);
+  },
   'start-standby': startStandby,
   promote: async ({ postgres, archive, summaries }) =>
     await archive.whilePromoting(
@@ -128,6 +145,22 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
     state.set({ restartedFor: requestId });
   },
   checkpoint,
+  restore: async (performer, action, signal) => {
+    const { environment, machine, state } = performer;
+    const settings = settingsOf(state);
+    await openArchive(performer);
+    await restoreCopy(performer, action, signal, async (directory) => {
+      await writeCheckedSettings({ environment, machine }, directory, settings);
+      await writeHba(directory, await renderAccess(performer), async () => await Promise.resolve());
+    });
+  },
+  'start-restored': async (performer, action, signal) => {
+    await startRestored(performer, action, signal, async () => {
+      await start(performer, signal, { isSecluded: true });
+    });
+  },
+  'leave-restored': leaveRestored,
+  'keep-restored': keepRestored,
 };
 
 /** Returns when it is done; rejects with an AbortError when `signal` struck before. */
@@ -183,11 +216,12 @@ async function copy(
 
 /** Fills a new directory; only the last step makes it anything but one to be thrown away. */
 async function fill(
-  { environment, machine, postgres, state }: Performer,
+  performer: Performer,
   signal: AbortSignal,
   write: (options: FillOptions) => Promise<void>,
   commit: Commit,
 ): Promise<void> {
+  const { environment, machine, postgres, state } = performer;
   const { binDirectory, dataVolume, cluster, server } = environment;
   const settings = settingsOf(state);
   const onProgress = (busy: string): void => state.set({ busy });
@@ -195,7 +229,7 @@ async function fill(
     const directory = await beginFilling(dataVolume);
     await write({ directory, machine, binDirectory, signal, onProgress });
     await writeCheckedSettings({ environment, machine }, directory, settings);
-    await writeHba(directory, settings, async () => await Promise.resolve());
+    await writeHba(directory, await renderAccess(performer), async () => await Promise.resolve());
     const { systemIdentifier } = await readControlData(directory, binDirectory);
     signal.throwIfAborted();
     await commit(systemIdentifier);
@@ -247,11 +281,15 @@ async function startStandby(
  * Without an assignment yet, a server starts with the settings that it had before; and so it does
  * when the new ones are refused: they are tried again, and complained of, once it runs.
  */
-async function start(performer: Performer, signal: AbortSignal): Promise<void> {
+async function start(
+  performer: Performer,
+  signal: AbortSignal,
+  options: { readonly isSecluded?: boolean } = {},
+): Promise<void> {
   const { environment, postgres, state } = performer;
   await performer.room.beforeStart();
   await openArchive(performer);
-  const starting = async (): Promise<void> => await postgres.start(signal);
+  const starting = async (): Promise<void> => await postgres.start(signal, options);
   const { task } = state.values.assignment ?? {};
   const sync = task?.kind === 'primary' || task?.kind === 'standby' ? task.sync : null;
   // A set that is not known any more stays in force until a leader says better.
@@ -277,6 +315,8 @@ async function openArchive({ environment, archive, backups, postgres }: Performe
     archive.use({ systemIdentifier, segmentBytes: Number(fields.segmentBytes) });
     backups.use(systemIdentifier);
   }
+  const timeline = (await readRestoreNote(environment.dataVolume))?.target.timeline;
+  archive.replayTo(typeof timeline === 'number' ? timeline : null);
   await archive.prepare();
 }
 
@@ -322,8 +362,15 @@ async function configure(performer: Performer, use: () => Promise<void>): Promis
   const directory = dataDirectory(environment.dataVolume);
   performer.archive.compression = settings.archive.compression;
   await writeCheckedSettings(performer, directory, settings);
-  await writeHba(directory, settings, use);
+  await writeHba(directory, await renderAccess(performer), use);
   state.set({ settingsApplied: settings });
+}
+
+/** `pg_hba.conf` for the present assignment. */
+async function renderAccess({ environment, state }: Performer): Promise<string> {
+  const settings = settingsOf(state);
+  if (settings.isIsolated !== true) return renderHba(settings);
+  return renderIsolatedHba(await operatorNetworks(environment.operators));
 }
 
 async function writeCheckedSettings(

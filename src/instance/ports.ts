@@ -3,6 +3,7 @@ import { type Log } from '../adapters/log';
 import { type ControlPort } from '../adapters/control/client';
 import { type VolumeRoom } from '../core/budget';
 import { type BackupOrder } from '../core/backup/backup';
+import { type RestoreWish } from '../core/restore/task';
 import {
   type ArchiveReport,
   type InstanceSettings,
@@ -23,6 +24,7 @@ export type PostgresPort = Pick<
   | 'report'
   | 'rare'
   | 'streamProblem'
+  | 'isSecluded'
   | 'mayWrite'
   | 'pollEveryMs'
   | 'inspect'
@@ -80,6 +82,13 @@ export interface RehearsalPort {
   giveWay(because: string): void;
 }
 
+/** A restore in place, as far as the instance tells of it. */
+export interface RestorePort {
+  report(): Pick<Report, 'prospect' | 'restored'>;
+  /** Looks whether a point can be reached, once for each order. */
+  ask(order: RestoreWish | null): void;
+}
+
 /** The parts that act on this machine. */
 export interface InstanceParts {
   readonly postgres: PostgresPort;
@@ -87,6 +96,7 @@ export interface InstanceParts {
   readonly archive: ArchivePort;
   readonly backups: BackupPort;
   readonly rehearsals: RehearsalPort;
+  readonly restoring: RestorePort;
   readonly guard: Guard;
   /** Does one action; rejects with an AbortError when `signal` struck before it was done. */
   readonly perform: (action: Action, signal: AbortSignal) => Promise<void>;

@@ -67,9 +67,16 @@ export interface VolumeMarks {
   readonly isHalfRewound: boolean;
   /** The last term in which this server was primary; null when it never was. */
   readonly primaryTerm: number | null;
+  /** Id of the restore whose copy is in the place of the data; the data is set aside. */
+  readonly restored: string | null;
 }
 
-export const NO_MARKS: VolumeMarks = { hasOldCopy: false, isHalfRewound: false, primaryTerm: null };
+export const NO_MARKS: VolumeMarks = {
+  hasOldCopy: false,
+  isHalfRewound: false,
+  primaryTerm: null,
+  restored: null,
+};
 
 export const reserveFile = (volume: string): string => join(volume, RESERVE);
 export const spoolFolder = (volume: string): string => join(volume, SPOOL);
@@ -136,6 +143,7 @@ export async function readMarks(volume: string): Promise<VolumeMarks> {
     hasOldCopy: names.includes(OLD),
     isHalfRewound: names.includes(REWINDING),
     primaryTerm: Number.isSafeInteger(term) ? term : null,
+    restored: (await readRestoreNote(volume))?.id ?? null,
   };
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type InstanceSettings } from '../../src/core/protocol';
+import { renderHba } from '../../src/core/settings';
 import { restoreHba, writeHba, writeSettings } from '../../src/instance/data-directory';
 
 const settings = (line: string): InstanceSettings => ({
@@ -36,7 +37,7 @@ describe('the files in the data directory', () => {
     return text.trimEnd().split('\n').at(-1) ?? '';
   };
   const write = async (line: string, use: () => Promise<void>): Promise<void> =>
-    await writeHba(directory, settings(line), use).catch(() => undefined);
+    await writeHba(directory, renderHba(settings(line)), use).catch(() => undefined);
 
   it('keep nothing beside a pg_hba.conf that is right', async () => {
     await write('first', works);

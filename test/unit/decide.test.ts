@@ -11,7 +11,12 @@ import {
 } from '../../src/core/restore/rehearsal';
 import { type BackupRequest, type BackupTask } from '../../src/core/backup/task';
 import { type VolumeRoom } from '../../src/core/budget';
-import { type ArchiveReport } from '../../src/core/protocol';
+import { type ArchiveReport, type Report } from '../../src/core/protocol';
+import {
+  type RestoreWish,
+  type RestoreProgress,
+  type RestoreTask,
+} from '../../src/core/restore/task';
 import { decide, RULES } from '../../src/core/decide';
 import { type Section } from '../../src/core/rules/rule';
 import { type ScheduleSpec } from '../../src/core/spec';
@@ -166,7 +171,118 @@ const BROKEN: WindowReport = {
   isDisturbed: true,
 };
 
-const CASES: { name: string; situation: Situation; rule: string; because?: RegExp }[] = [
+interface Case {
+  readonly name: string;
+  readonly situation: Situation;
+  readonly rule: string;
+  readonly because?: RegExp;
+}
+
+const ORDER: RestoreWish = {
+  id: 'r1',
+  target: {
+    point: { kind: 'time', time: '2026-01-01T00:00:00Z' },
+    isExclusive: false,
+    timeline: 'latest',
+    action: 'pause',
+  },
+  backup: null,
+  by: 'ann',
+  at: '2026-01-01T00:10:00.000Z',
+};
+
+/** A restore of the primary of the pair. */
+const restoring = (task: Partial<RestoreTask>, report: Partial<Report> = {}): Situation =>
+  withReport(
+    withState(pair, {
+      restore: { server: 'pg1', wanted: null, current: null, decision: null, ...task },
+    }),
+    'pg1',
+    report,
+  );
+const prospect = (isPossible: boolean, words: string, id = 'r1'): Partial<Report> => ({
+  prospect: { id, isPossible, words },
+});
+const COPY: RestoreProgress = { id: 'r1', state: 'reached', lsn: '0/5000000', lastCommitAt: null };
+const onCopy = (state: RestoreProgress['state'] = 'reached'): Partial<Report> => ({
+  postgres: pair.observation.reports['pg2']!.report.postgres,
+  restored: { ...COPY, state },
+});
+const asPrimary = (restored: RestoreProgress | null): Partial<Report> => ({
+  obeys: { ...pair.observation.reports['pg1']!.report.obeys!, task: 'primary' },
+  restored,
+});
+
+const RESTORES: readonly Case[] = [
+  {
+    name: 'a point is asked for',
+    situation: restoring({ wanted: ORDER }),
+    rule: 'restore-look',
+    because: /pg1 looks how to restore to 2026-01-01T00:00:00Z/,
+  },
+  {
+    name: 'the archive does not lead there',
+    situation: restoring({ wanted: ORDER }, prospect(false, 'it is before the first backup')),
+    rule: 'restore-refused',
+    because: /before the first backup/,
+  },
+  {
+    name: 'the archive leads there',
+    situation: restoring({ wanted: ORDER }, prospect(true, 'from backup b1')),
+    rule: 'restore-begin',
+  },
+  {
+    name: 'an answer to another question',
+    situation: restoring({ wanted: ORDER }, prospect(true, 'from backup b1', 'r0')),
+    rule: 'restore-look',
+  },
+  {
+    name: 'the primary is down because it is restored: that is no failover',
+    situation: restoring({ current: ORDER }, { postgres: stoppedReport('shut down') }),
+    rule: 'restore-wait',
+    because: /about to be restored/,
+  },
+  {
+    name: 'the point is reached: a person decides',
+    situation: restoring({ current: ORDER }, onCopy()),
+    rule: 'restore-wait',
+    because: /--accept/,
+  },
+  {
+    name: 'there is no more WAL before the point: nothing can be accepted',
+    situation: restoring({ current: ORDER, decision: 'accept' }, onCopy('ended')),
+    rule: 'restore-wait',
+    because: /try another point/,
+  },
+  {
+    name: 'accepted',
+    situation: restoring({ current: ORDER, decision: 'accept' }, onCopy()),
+    rule: 'restore-accept',
+  },
+  {
+    name: 'primary again, but what was set aside is still there',
+    situation: restoring({ current: ORDER, decision: 'accepted' }, asPrimary(COPY)),
+    rule: 'restore-wait',
+  },
+  {
+    name: 'primary again, and nothing is set aside',
+    situation: restoring({ current: ORDER, decision: 'accepted' }, asPrimary(null)),
+    rule: 'restore-finish',
+  },
+  {
+    name: 'taken back, and on its way',
+    situation: restoring({ current: ORDER, decision: 'undo' }, asPrimary(COPY)),
+    rule: 'restore-wait',
+    because: /goes back/,
+  },
+  {
+    name: 'taken back, and there again',
+    situation: restoring({ current: ORDER, decision: 'undo' }, asPrimary(null)),
+    rule: 'restore-undone',
+  },
+];
+
+const CASES: readonly Case[] = [
   { name: 'a spec without a record', situation: empty(), rule: 'declare' },
   {
     name: 'Swarm never answered',
@@ -477,6 +593,7 @@ const CASES: { name: string; situation: Situation; rule: string; because?: RegEx
     rule: 'backup-end',
     because: /backup b1 on pg2 has failed: no room/,
   },
+  ...RESTORES,
   {
     name: 'a restore drill is asked for: the standby makes it',
     situation: withState(pair, { rehearsal: { request: DRILL, begun: null } }),

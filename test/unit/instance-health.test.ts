@@ -56,6 +56,8 @@ const health = (
     restartedFor: null,
     archive: null,
     backup: null,
+    prospect: null,
+    restored: null,
     backups: [],
     rehearsal: null,
     dataVolume: null,

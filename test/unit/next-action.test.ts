@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { type PostgresReport, type Task, type Upstream } from '../../src/core/protocol';
+import { type RestoreWish } from '../../src/core/restore/task';
 import {
   isSuperseded,
   nextAction,
@@ -102,6 +103,8 @@ const facts = (changes: Partial<LocalFacts>): LocalFacts => ({
   slots: [],
   checkpointedFor: null,
   streamProblem: null,
+  isSecluded: false,
+  missed: null,
   ...changes,
 });
 const empty = { volume: { kind: 'empty' }, postgres: nothing } as const;
@@ -114,6 +117,16 @@ interface Row {
   readonly action?: Action;
   readonly problem?: string;
 }
+
+const order: RestoreWish = {
+  id: 'r1',
+  target: { point: { kind: 'latest' }, isExclusive: false, timeline: 'latest', action: 'pause' },
+  backup: null,
+  by: 'ann',
+  at: '2026-01-01T00:00:00Z',
+};
+const restored: Task = { kind: 'restored', order };
+const withCopy = { ...NO_MARKS, primaryTerm: 4, restored: 'r1' };
 
 const rows: readonly Row[] = [
   // Late on purpose.
@@ -148,6 +161,75 @@ const rows: readonly Row[] = [
     name: 'a standby goes over from the stream to the archives',
     facts: { task: { ...standby, upstream: { ...UPSTREAM, slot: null } }, postgres: runsStandby },
     action: { kind: 'follow', upstream: { ...UPSTREAM, slot: null } },
+  },
+  // A restore in place.
+  {
+    name: 'a primary that is to be restored stops first',
+    facts: { task: restored, postgres: runsPrimary },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'what is stopped is restored',
+    facts: { task: restored, postgres: stopped(false) },
+    action: { kind: 'restore', order },
+  },
+  {
+    name: 'a restored copy starts where nobody reaches it',
+    facts: { task: restored, postgres: stopped(false), marks: withCopy },
+    action: { kind: 'start-restored', id: 'r1' },
+  },
+  {
+    name: 'another point is restored in its place',
+    facts: {
+      task: { kind: 'restored', order: { ...order, id: 'r2' } },
+      postgres: stopped(false),
+      marks: withCopy,
+    },
+    action: { kind: 'restore', order: { ...order, id: 'r2' } },
+  },
+  {
+    name: 'a copy that was not accepted never becomes primary: the data from before does',
+    facts: { task: primary(), postgres: stopped(true), marks: withCopy },
+    action: { kind: 'leave-restored' },
+  },
+  {
+    name: 'a copy that runs stops before the data from before comes back',
+    facts: { task: primary(), postgres: runsStandby, marks: withCopy },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'nor does a copy follow another primary',
+    facts: { task: standby, postgres: stopped(true), marks: withCopy },
+    action: { kind: 'leave-restored' },
+  },
+  {
+    name: 'a copy that was accepted is stopped, to be started where everybody reaches it',
+    facts: {
+      task: primary({ accepted: 'r1' }),
+      postgres: runsPrimary,
+      isSecluded: true,
+      marks: withCopy,
+    },
+    action: { kind: 'stop' },
+  },
+  {
+    name: 'which needs a lease',
+    facts: {
+      task: primary({ accepted: 'r1' }),
+      postgres: stopped(false),
+      marks: withCopy,
+      mayBegin: false,
+    },
+  },
+  {
+    name: 'and begins with it',
+    facts: { task: primary({ accepted: 'r1' }), postgres: stopped(false), marks: withCopy },
+    action: { kind: 'start-primary' },
+  },
+  {
+    name: 'and once it is primary what was set aside is removed',
+    facts: { task: primary({ accepted: 'r1' }), postgres: runsPrimary, marks: withCopy },
+    action: { kind: 'keep-restored' },
   },
   // Without an assignment.
   { name: 'an empty volume rests', facts: empty },

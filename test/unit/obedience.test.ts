@@ -23,6 +23,7 @@ const assignment = (changes: Partial<Assignment> = {}): Assignment => ({
   others: [],
   backup: null,
   rehearsal: null,
+  prospect: null,
   ...changes,
 });
 

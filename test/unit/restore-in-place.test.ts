@@ -15,6 +15,7 @@ import {
   forgetTarget,
   goBack,
   readRestoreNote,
+  prepareRecovery,
   restoreInPlace,
   unarchivedWal,
 } from '../../src/instance/restore/in-place';
@@ -177,8 +178,11 @@ describe('a restore in place', function () {
     });
   }
 
-  it('the copy is told where to stop, and to be no standby', async () => {
-    await restore('first');
+  it('the copy is told where to stop', async () => {
+    await begin();
+    await place('pgdata.new', 'first');
+    await prepareRecovery(join(volume, 'pgdata.new'), "recovery_target_name = 'a'\n");
+    await restoreInPlace(volume, noteOf('first'));
     const names = await readdir(join(volume, 'pgdata'));
     expect(names.toSorted()).to.deep.equal([
       'PG_VERSION',

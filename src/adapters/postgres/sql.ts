@@ -47,8 +47,9 @@ from role`;
 
 export const OBSERVE_RARELY = `
 select
-  (select coalesce(json_agg(name order by name), '[]') from pg_settings where pending_restart)
-    as pending_restart,
+  -- A recovery target means nothing once the server is primary.
+  (select coalesce(json_agg(name order by name), '[]') from pg_settings
+    where pending_restart and name !~ '^recovery_target') as pending_restart,
   (select coalesce(json_agg(json_build_object(
        'name', slot_name, 'active', active, 'lost', coalesce(wal_status = 'lost', false),
        'restartLsn', restart_lsn) order by slot_name), '[]')
@@ -59,6 +60,8 @@ export const IS_STANDBY = 'select pg_is_in_recovery() as is_standby';
 /** Without waiting: the wait of pg_promote polls every 100 ms. */
 export const PROMOTE = 'select pg_promote(false)';
 export const CHECKPOINT = 'checkpoint';
+/** Closes the segment in use; the name is that of the segment with the last record in it. */
+export const SWITCH_WAL = 'select pg_walfile_name(pg_switch_wal()) as file';
 export const SETTING = 'select current_setting($1) as value';
 
 /** How far the WAL summarizer is; from PostgreSQL 17 on. */

@@ -6,6 +6,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { POSTGRES_PORT, serviceName } from '../../core/names';
 import { type Spec } from '../../core/spec';
+import { type ClusterState } from '../../core/state';
 import { readSpec, readState } from '../cluster';
 import { refusal, type ExitCode } from '../exit';
 import { type ExecutionStreams } from '../docker-exec';
@@ -35,7 +36,7 @@ export async function run(
   const credentials = await access.operator.credentials(cluster);
   const passFile = await keepPassword(ports, credentials);
   const environment = [
-    ...libpqEnvironment(spec, state?.value.primary ?? null, role),
+    ...libpqEnvironment(spec, state?.value ?? null, role),
     `PGPASSFILE=${passFile}`,
     // Statements may hold secrets, and the container is not the user's own.
     'PSQL_HISTORY=/dev/null',
@@ -49,11 +50,14 @@ export async function run(
 /** libpq's variables, so that every argument of psql stays the user's. */
 export function libpqEnvironment(
   { cluster, servers, postgres }: Spec,
-  primary: string | null,
+  state: Pick<ClusterState, 'primary' | 'restore'> | null,
   role: SessionRole,
 ): readonly string[] {
+  const { primary = null, restore = null } = state ?? {};
+  const isOnTrial = restore?.current != null;
   const names = servers
     .map(({ name }) => name)
+    .filter((name) => !isOnTrial || name === restore.server)
     .toSorted((a, b) => Number(b === primary) - Number(a === primary));
   const ordered = role === 'rw' ? names : names.toReversed();
   return [
@@ -61,7 +65,7 @@ export function libpqEnvironment(
     `PGPORT=${POSTGRES_PORT}`,
     `PGUSER=${postgres.owner}`,
     `PGDATABASE=${postgres.database}`,
-    `PGTARGETSESSIONATTRS=${SESSION_ATTRIBUTES[role]}`,
+    `PGTARGETSESSIONATTRS=${isOnTrial ? 'any' : SESSION_ATTRIBUTES[role]}`,
     'PGCONNECT_TIMEOUT=2',
     'PGAPPNAME=pgswarm psql',
   ];

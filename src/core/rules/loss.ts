@@ -1,5 +1,6 @@
 /** When a primary is lost. What is only slow, restarting or unheard is not. */
 import { judgeCandidates } from '../candidates';
+import { isRestoring } from '../restore/task';
 import { type SwarmSeen } from '../observation';
 import { type ServerView, type View } from '../situation';
 
@@ -34,7 +35,7 @@ const hasEnded = (swarm: SwarmSeen | null, taskId: string | null): boolean =>
 export function whyLost(view: View): string | null {
   const { state, spec, primary } = view;
   if (primary === null || state.change?.phase === 'electing') return null;
-  if (state.fenced.includes(primary.name)) return null;
+  if (state.fenced.includes(primary.name) || isRestoring(state)) return null;
   if (isAskedFor(view)) return 'a person has asked for another primary';
   if (spec.failover.mode === 'manual') return null;
   return whyGone(view, primary) ?? whyUnusable(view, primary);

@@ -101,7 +101,7 @@ interface Request {
 /** Who is to be primary instead of the present one, when no change is under way. */
 function requested(view: View): Request | null {
   const { state, servers } = view;
-  if (state.primary === null || state.change !== null) return null;
+  if (state.primary === null || state.change !== null || state.restore !== null) return null;
   const wish = byHand(view) ?? declared(view);
   const target = servers.find(({ name }) => name === wish?.to && name !== state.primary);
   if (wish === null || target === undefined) return relieved(view);

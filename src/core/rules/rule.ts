@@ -19,6 +19,7 @@ export type Section =
   | 'servers'
   | 'archive'
   | 'backup'
+  | 'restore'
   | 'maintenance'
   | 'request';
 

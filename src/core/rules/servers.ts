@@ -3,6 +3,7 @@ import { isKeepingUp, isLate } from '../late';
 import { isShort } from '../budget';
 import { type VolumeTag } from '../protocol';
 import { formatSize } from '../quantities';
+import { isRestoring } from '../restore/task';
 import { dataVolumeName } from '../names';
 import { type ServerView, type View } from '../situation';
 import { volumeRecorded } from '../transitions';
@@ -105,7 +106,10 @@ export const serverRules: readonly Rule[] = [
     section: 'servers',
     about: 'The primary does not accept writes. It is brought back; nobody else is promoted.',
     when: ({ primary, state }) =>
-      primary?.asPrimary === null && state.change === null && !state.fenced.includes(primary.name)
+      primary?.asPrimary === null &&
+      state.change === null &&
+      !isRestoring(state) &&
+      !state.fenced.includes(primary.name)
         ? primary
         : null,
     because: (server, view) =>
@@ -123,7 +127,7 @@ export const serverRules: readonly Rule[] = [
     section: 'servers',
     about: 'A standby is being cloned, starts, is silent, or does not stream from the primary.',
     when: (view) => {
-      if (!isInitialised(view)) return null;
+      if (!isInitialised(view) || isRestoring(view.state)) return null;
       const isDisturbed = (server: ServerView): boolean =>
         server !== view.primary &&
         !view.state.fenced.includes(server.name) &&

@@ -33,8 +33,13 @@ import { DEFAULTS } from '../../core/generated';
 import { type ArchiveHoldings, type ArchiveReport } from '../../core/protocol';
 import { historiesFolder, leaveMark, promoteMark } from '../../core/settings';
 import { type Compression } from '../../core/spec';
-import { newestLineage, parseTimelineHistory, type Histories } from '../../core/timelines';
 import { ArchiveStore, type ArchiveSpace } from './archive-store';
+import {
+  lineageOf,
+  newestLineage,
+  parseTimelineHistory,
+  type Histories,
+} from '../../core/timelines';
 import { Archiver, type LastArchived } from './archiver';
 import { type WalBeside, type WalHere } from '../backup/retention';
 import { discardWal } from './discard-wal';
@@ -84,6 +89,7 @@ const FETCH_MAX_MS = 60_000;
 /** PostgreSQL's start does not wait longer for its archive. */
 const PREPARE_MAX_MS = 1500;
 const REPAIR_MAX_MS = 8000;
+const ARCHIVED_POLL_MS = 50;
 /** Left to what this server archives itself. */
 const REPAIR_FREE_BYTES_MIN = 256 * 1024 ** 2;
 
@@ -97,6 +103,8 @@ export class Archive implements WalBeside {
   #isKeepingUp = false;
   #isStopping = false;
   readonly #shipped = new ShippedWal();
+  /** The timeline of a restore. */
+  #target: number | null = null;
   #histories: Histories = {};
   /** Revision of the store in which they were looked for. */
   #historiesOf: string | null = null;
@@ -216,6 +224,28 @@ export class Archive implements WalBeside {
     } finally {
       setMark(promoteMark(socket), false, log);
     }
+  }
+
+  /** What is replayed leads to this timeline; null: to the newest one. */
+  replayTo(timeline: number | null): void {
+    this.#target = timeline;
+  }
+
+  /** Stores a file that PostgreSQL does not hand over itself. */
+  async put(file: WalFile, path: string): Promise<void> {
+    if (this.#parts === null) throw new Error('there is no archive yet');
+    await this.#parts.store.put(file, path);
+  }
+
+  /** Whether a file that PostgreSQL is about to hand over is there by then. */
+  async untilArchived(name: string, maxMs: number): Promise<boolean> {
+    const file = parseWalFile(name);
+    const deadlineMs = performance.now() + maxMs;
+    while (file !== null && performance.now() < deadlineMs) {
+      if (this.#parts?.store.has(file) === true) return true;
+      await pause(ARCHIVED_POLL_MS);
+    }
+    return false;
   }
 
   report(): ArchiveReport | null {
@@ -353,7 +383,9 @@ export class Archive implements WalBeside {
 
   #belongs(file: WalFile, segmentBytes: number): boolean {
     const segment = parseSegment(renderWalFile(file), segmentBytes);
-    return segment === null || belongs(segment, newestLineage(this.#allHistories()), segmentBytes);
+    const histories = this.#allHistories();
+    const target = this.#target === null ? null : lineageOf(this.#target, histories);
+    return segment === null || belongs(segment, target ?? newestLineage(histories), segmentBytes);
   }
 
   #allHistories(): Histories {

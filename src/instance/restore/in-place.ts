@@ -14,10 +14,8 @@ import {
   type RestorePhase,
   type RestoreStep,
 } from '../../core/restore/in-place';
-import { renderTarget, type RestoreTarget } from '../../core/restore/target';
+import { RESTORE_FILE } from '../../core/settings';
 
-/** Included behind every other generated file, so that the target wins. */
-export const RESTORE_FILE = 'pgswarm-restore.conf';
 const RECOVERY_SIGNAL = 'recovery.signal';
 /** The longest way has eight. */
 const STEPS_MAX = 20;
@@ -40,8 +38,8 @@ export async function settleRestore(volume: string): Promise<RestoreNote | null>
 }
 
 /**
- * Puts the filled directory `pgdata.new` in the place of the present one, to be recovered to the
- * note's target at the next start. The first time the present one is set aside; from then on that one
+ * Puts the filled directory `pgdata.new`, which is prepared for recovery, in the place of the present
+ * one. The first time the present one is set aside; from then on that one
  * stays the way back, however many points are tried.
  */
 export async function restoreInPlace(
@@ -49,7 +47,6 @@ export async function restoreInPlace(
   note: Omit<RestoreNote, 'phase'>,
 ): Promise<RestoreNote | null> {
   const filled = join(volume, RESTORE_NAMES.rubbish);
-  await prepareRecovery(filled, note.target);
   await syncDirectory(filled);
   await rm(join(volume, RESTORE_NAMES.restored), { recursive: true, force: true });
   await take(volume, { kind: 'rename', from: 'rubbish', to: 'restored' }, null);
@@ -67,14 +64,14 @@ export async function acceptRestore(volume: string): Promise<void> {
   await enter(volume, 'accepting');
 }
 
-/** Has the server in this directory recover to the target at its next start (manual: "Recovery Target"). */
-export async function prepareRecovery(dataDirectory: string, target: RestoreTarget): Promise<void> {
+/** Has the server in this directory recover at its next start (manual: "Recovery Target"). */
+export async function prepareRecovery(dataDirectory: string, settings: string): Promise<void> {
   await rm(join(dataDirectory, 'standby.signal'), { force: true });
-  await writeDurably(join(dataDirectory, RESTORE_FILE), renderTarget(target));
+  await writeDurably(join(dataDirectory, RESTORE_FILE), settings);
   await writeDurably(join(dataDirectory, RECOVERY_SIGNAL), '');
 }
 
-/** Once it has been promoted; until then every start recovers again. */
+/** From its next start on it is a server like any other. */
 export async function forgetTarget(dataDirectory: string): Promise<void> {
   await rm(join(dataDirectory, RESTORE_FILE), { force: true });
   await syncDirectory(dataDirectory);

@@ -69,6 +69,7 @@ export class FakeLeader {
       others: [],
       backup: null,
       rehearsal: null,
+      prospect: null,
       ...options,
     };
     this.#assignments.set(server, JSON.stringify(assignment));

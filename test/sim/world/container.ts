@@ -201,6 +201,7 @@ export class Container {
         obey: () => undefined,
         giveWay: () => undefined,
       },
+      restoring: { report: () => ({ prospect: null, restored: null }), ask: () => undefined },
       perform: (action, signal) => perform(performer, action, signal),
     };
   }

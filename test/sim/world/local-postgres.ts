@@ -70,6 +70,8 @@ export class SimLocalPostgres implements PostgresPort {
     return { reason: isDiverged ? 'TimelineDiverged' : 'UpstreamUnreachable', message: failure };
   }
 
+  readonly isSecluded = false;
+
   get mayWrite(): boolean {
     return this.#mayWrite;
   }

@@ -37,6 +37,10 @@ type Perform<Kind extends Action['kind']> = (
   signal: AbortSignal,
 ) => Promise<void>;
 
+const notSimulated = async (): Promise<void> => {
+  await Promise.reject(new Error('nothing is restored in the simulation'));
+};
+
 const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   initialise: async (performer, { volumeId }, signal) => {
     await takes(performer, 150, 400, signal);
@@ -109,6 +113,10 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
     if (performer.model.phase !== 'running') throw unreachable('CheckpointFailed');
     performer.state.set({ checkpointedFor: changeId });
   },
+  restore: notSimulated,
+  'start-restored': notSimulated,
+  'leave-restored': notSimulated,
+  'keep-restored': notSimulated,
 };
 
 export async function perform(

@@ -1,0 +1,117 @@
+/**
+ * What an instance says of a restore in place: whether a point can be reached, before anything is
+ * touched, and how far the copy is that has taken the place of its data.
+ */
+import { type LocalConnection } from '../../adapters/postgres/local-connection';
+import { SWITCH_WAL } from '../../adapters/postgres/sql';
+import { type Log } from '../../adapters/log';
+import { messageOf } from '../../core/errors';
+import { type PostgresReport } from '../../core/protocol';
+import {
+  type RestoreWish,
+  type RestoreProgress,
+  type RestoreProspect,
+} from '../../core/restore/task';
+import { type Archive } from '../archive/archive';
+import { type Backups } from '../backup/backups';
+import { type RestorePort } from '../ports';
+import { planRestore, type RestorePlan } from './plan';
+import { OBSERVE_RECOVERY, type RecoveryRow } from './recovery-sql';
+
+export interface RestoringOptions {
+  readonly archive: Pick<Archive, 'contents' | 'untilArchived'>;
+  readonly backups: Pick<Backups, 'catalogue'>;
+  readonly postgres: { readonly connection: LocalConnection; readonly report: PostgresReport };
+  /** Id of the restore whose copy is in the place of the data; null without one. */
+  readonly restored: () => string | null;
+  /** Id of the one whose point was in none of the WAL. */
+  readonly missed: () => string | null;
+  readonly log: Log;
+  readonly onChange: () => void;
+}
+
+const WATCH_EVERY_MS = 500;
+const QUERY_MAX_MS = 2000;
+/** A segment that was just closed is archived by then, or its archive does not work. */
+const ARCHIVED_MAX_MS = 20_000;
+
+export class Restoring implements RestorePort {
+  readonly #options: RestoringOptions;
+  #asked: string | null = null;
+  #prospect: RestoreProspect | null = null;
+  #progress: RestoreProgress | null = null;
+
+  constructor(options: RestoringOptions) {
+    this.#options = options;
+    setInterval(() => void this.#watch(), WATCH_EVERY_MS).unref();
+  }
+
+  report(): ReturnType<RestorePort['report']> {
+    return { prospect: this.#prospect, restored: this.#restored() };
+  }
+
+  #restored(): RestoreProgress | null {
+    const id = this.#options.restored();
+    if (id === null || this.#progress?.id === id) return id === null ? null : this.#progress;
+    const state = this.#options.missed() === id ? 'ended' : 'replaying';
+    return { id, state, lsn: null, lastCommitAt: null };
+  }
+
+  ask(order: RestoreWish | null): void {
+    if (order === null || order.id === this.#asked) return;
+    this.#asked = order.id;
+    void this.#look(order);
+  }
+
+  /** Throws what keeps the point from being reached. */
+  async plan({ target, backup }: RestoreWish): Promise<RestorePlan> {
+    const { archive, backups } = this.#options;
+    const catalogue = await backups.catalogue();
+    return await planRestore({ target, backup }, { archive, catalogue });
+  }
+
+  async #look(order: RestoreWish): Promise<void> {
+    const { id } = order;
+    try {
+      await this.#archiveThePresent();
+      const { backups, target, caveat } = await this.plan(order);
+      const from = `from backup ${backups[0] ?? ''} along timeline ${target.timeline}`;
+      const words = caveat === null ? from : `${from}; ${caveat}`;
+      this.#prospect = { id, isPossible: true, words };
+    } catch (error) {
+      this.#prospect = { id, isPossible: false, words: messageOf(error) };
+    }
+    this.#options.onChange();
+  }
+
+  /** What is wanted back is often of the last minutes: it must be in the archive, too. */
+  async #archiveThePresent(): Promise<void> {
+    const { archive, postgres, log } = this.#options;
+    if (postgres.report.state !== 'primary') return;
+    const query = { timeoutMs: QUERY_MAX_MS };
+    const [row] = await postgres.connection.query<{ file: string }>(SWITCH_WAL, query);
+    if (row === undefined || (await archive.untilArchived(row.file, ARCHIVED_MAX_MS))) return;
+    log.warn('The newest WAL is not archived yet', { file: row.file });
+  }
+
+  async #watch(): Promise<void> {
+    const { postgres, restored, onChange } = this.#options;
+    const id = restored();
+    if (id === null || !['primary', 'standby'].includes(postgres.report.state)) return;
+    try {
+      const query = { timeoutMs: QUERY_MAX_MS };
+      const [row] = await postgres.connection.query<RecoveryRow>(OBSERVE_RECOVERY, query);
+      if (row === undefined || restored() !== id) return;
+      const before = JSON.stringify(this.#progress);
+      this.#progress = {
+        id,
+        state: row.is_recovering ? 'replaying' : 'reached',
+        lsn: row.lsn,
+        lastCommitAt: row.at,
+      };
+      if (JSON.stringify(this.#progress) !== before) onChange();
+    } catch {
+      // It stops, or is being promoted: what is said of it then comes from elsewhere.
+    }
+  }
+}
