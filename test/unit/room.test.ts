@@ -21,20 +21,22 @@ const trio = running({
 interface Given {
   readonly stage: BudgetStage;
   readonly archive?: Partial<ArchiveReport> | null;
-  /** For so long nothing was heard of pg3; null: it streams. */
-  readonly awayMs: number | null;
+  /** For so long nothing was heard of pg3. */
+  readonly awayMs: number;
+  /** It streams all the same. */
+  readonly isConnected?: boolean;
 }
 
 /** What pg1 and pg2, which have this little room, keep slots for. */
 function slots({
   stage,
   archive = {},
-  awayMs,
+  ...pg3
 }: Given): Readonly<Record<string, readonly string[]>> {
   const dataVolume = { sizeBytes: 1000, freeBytes: 10, fullInMs: null, stage };
   const report = { dataVolume, archive: archive === null ? null : { ...ARCHIVE, ...archive } };
   const both = withReport(withReport(trio, 'pg1', report), 'pg2', report);
-  const situation = awayMs === null ? both : without(both, awayMs);
+  const situation = without(both, pg3);
   const view = viewOf(situation, situation.state!);
   return Object.fromEntries(
     ['pg1', 'pg2'].map((server) => {
@@ -44,12 +46,15 @@ function slots({
   );
 }
 
-function without(situation: Situation, awayMs: number): Situation {
+function without(
+  situation: Situation,
+  { awayMs, isConnected = false }: Pick<Given, 'awayMs' | 'isConnected'>,
+): Situation {
   const { reports } = situation.observation;
   const { pg1, pg3 } = reports;
   const { postgres } = pg1!.report;
   if (postgres.state !== 'primary') throw new Error('pg1 is no primary');
-  const standbys = postgres.standbys.filter(({ server }) => server !== 'pg3');
+  const standbys = postgres.standbys.filter(({ server }) => isConnected || server !== 'pg3');
   const left = { ...pg1!, report: { ...pg1!.report, postgres: { ...postgres, standbys } } };
   const gone = { ...pg3!, seenAtMs: situation.nowMs - awayMs };
   const observation = { ...situation.observation, reports: { ...reports, pg1: left, pg3: gone } };
@@ -64,7 +69,13 @@ describe('a slot for a server that is away', () => {
     { name: 'is given up when room is short', stage: 'short', awayMs: 60_001, expected: givenUp },
     { name: 'is given up when there is none', stage: 'full', awayMs: 60_001, expected: givenUp },
     { name: 'is kept for a minute', stage: 'full', awayMs: 60_000, expected: kept },
-    { name: 'is kept for one that streams', stage: 'full', awayMs: null, expected: kept },
+    {
+      name: 'is kept for one that streams, though its manager is silent',
+      stage: 'full',
+      awayMs: 3_600_000,
+      isConnected: true,
+      expected: kept,
+    },
     {
       name: 'is kept while WAL is not archived: giving it up would free nothing',
       stage: 'full',
