@@ -72,6 +72,14 @@ export const COMMANDS = {
       'pgswarm backup orders --method dump --server pg2',
     ],
   },
+  load: {
+    does: 'Puts one database of a dump into the running primary. One that exists is refused; with --replace it is kept under another name until the new one is whole. Roles are not touched. Ctrl-C ends the waiting, not the load.',
+    summary: 'put a dumped database back',
+    examples: [
+      'pgswarm load orders 20261121T050000Z --database app',
+      'pgswarm load orders 20261121T050000Z --replace --yes',
+    ],
+  },
   backups: {
     does: 'Shows the backups of a cluster: what they are, how large, where they are kept, and when they were last compared with what was written.',
     summary: 'which backups there are',

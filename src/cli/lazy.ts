@@ -11,6 +11,7 @@ import type * as Delete from './commands/delete';
 import type * as Drill from './commands/drill';
 import type * as Events from './commands/events';
 import type * as Fence from './commands/fence';
+import type * as Load from './commands/load';
 import type * as Logs from './commands/logs';
 import type * as Pause from './commands/pause';
 import type * as Plan from './commands/plan';
@@ -34,6 +35,7 @@ export const lazy = {
   drill: (): typeof Drill => require('./commands/drill') as typeof Drill,
   events: (): typeof Events => require('./commands/events') as typeof Events,
   fence: (): typeof Fence => require('./commands/fence') as typeof Fence,
+  load: (): typeof Load => require('./commands/load') as typeof Load,
   logs: (): typeof Logs => require('./commands/logs') as typeof Logs,
   pause: (): typeof Pause => require('./commands/pause') as typeof Pause,
   plan: (): typeof Plan => require('./commands/plan') as typeof Plan,

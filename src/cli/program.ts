@@ -14,6 +14,7 @@ import { type DeleteOptions } from './commands/delete';
 import { type DrillOptions } from './commands/drill';
 import { type EventsOptions } from './commands/events';
 import { type FenceOptions } from './commands/fence';
+import { type LoadOptions } from './commands/load';
 import { type LogsOptions } from './commands/logs';
 import { type PlanOptions } from './commands/plan';
 import { type PromoteOptions } from './commands/promote';
@@ -274,6 +275,16 @@ function archiveCommands(ports: CliPorts, finished: Finished): Command[] {
       .option('--wait <SECONDS>', 'how long to wait for it', seconds, 86_400)
       .action(async (cluster: string, options: RestoreOptions) => {
         finished(await lazy.restore().restore(ports, cluster, options));
+      }),
+    describe('load')
+      .argument('<CLUSTER>', 'its name')
+      .argument('<BACKUP>', 'id of a dump')
+      .option('--database <NAME>', 'the database; without it that of the spec')
+      .option('--replace', 'it may exist: replace it when the new one is whole')
+      .option('--yes', 'do not ask')
+      .option('--wait <SECONDS>', 'how long to wait for it', seconds, 86_400)
+      .action(async (cluster: string, backup: string, options: LoadOptions) => {
+        finished(await lazy.load().run(ports, cluster, backup, options));
       }),
   ];
 }

@@ -4,6 +4,7 @@
  */
 import { assignedContract } from './contract';
 import { type BackupOrder } from './backup/backup';
+import { orderOf, type LoadOrder } from './backup/load';
 import { isLate, isShipped } from './late';
 import { type Lsn } from './lsn';
 import { POSTGRES_PORT, slotName } from './names';
@@ -50,6 +51,7 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
     backup: backupOrder(view, server),
     rehearsal: rehearsalOrder(view, server),
     prospect: state.restore?.server === server.name ? state.restore.wanted : null,
+    load: loadOrder(view, server),
     reportEveryMs: reportEveryMs(state, server.name),
   };
 }
@@ -86,6 +88,12 @@ function rehearsalOrder({ state }: View, server: ServerView): RehearsalOrder | n
   if (begun?.server !== name || isBusy) return null;
   const isUnderWay = report?.rehearsal?.id === begun.order.id;
   return isUnderWay || (asPrimary ?? asStandby) !== null ? begun.order : null;
+}
+
+/** Only for the boot in which it was begun: nobody else may begin it again. */
+function loadOrder({ state: { load, primary } }: View, server: ServerView): LoadOrder | null {
+  if (load === null || load.begun?.server !== server.name || primary !== server.name) return null;
+  return server.report?.bootId === load.begun.bootId ? orderOf(load.request) : null;
 }
 
 /** The same by name; null for a server that the spec does not list. */

@@ -14,6 +14,7 @@ import { bootstrapRules } from './rules/bootstrap';
 import { contractRules } from './rules/contract';
 import { deletionRules } from './rules/deletion';
 import { failoverRules } from './rules/failover';
+import { loadRules } from './rules/load';
 import { ledgerRules } from './rules/ledger';
 import { maintenanceRules } from './rules/maintenance';
 import { objectRules } from './rules/objects';
@@ -52,6 +53,7 @@ export const RULES: readonly Rule[] = [
   ...backupRules,
   ...rehearsalRules,
   ...drillScheduleRules,
+  ...loadRules,
   ...requestRules,
 ];
 

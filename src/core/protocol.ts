@@ -6,6 +6,7 @@
 import type { SegmentRange } from './archive/inventory';
 import type { WindowReport } from './archive/window-report';
 import type { BackupOrder } from './backup/backup';
+import type { LoadOrder, LoadWork } from './backup/load';
 import type { BackupSummary, BackupWork } from './backup/task';
 import type { VolumeRoom } from './budget';
 import type { Lsn } from './lsn';
@@ -71,6 +72,8 @@ export interface Report {
   readonly archive: ArchiveReport | null;
   /** The order that it has, or had last. */
   readonly backup: BackupWork | null;
+  /** The dump that it was told to load last; absent: none, or a version that cannot. */
+  readonly load?: LoadWork | null;
   /** What its archive volume holds, oldest first. */
   readonly backups: readonly BackupSummary[];
   /** The restore on a copy that it was told to make, or was told last. */
@@ -255,6 +258,8 @@ export interface Assignment {
   readonly rehearsal: RehearsalOrder | null;
   /** A point in time: whether this server's archive leads there. */
   readonly prospect: RestoreWish | null;
+  /** A dump to be loaded, once. */
+  readonly load?: LoadOrder | null;
   /** Time between reports: shorter while a change of role waits for this instance. */
   readonly reportEveryMs: number;
 }

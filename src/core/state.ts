@@ -1,4 +1,5 @@
 import type { ArchivePauses } from './archive/pause';
+import type { LoadResult, LoadTask } from './backup/load';
 import type { BackupResult, BackupTask } from './backup/task';
 import type { Lsn } from './lsn';
 import type { RehearsalResult, RehearsalTask } from './restore/rehearsal';
@@ -45,6 +46,9 @@ export interface ClusterState {
   readonly restart: Restart | null;
   /** Where WAL is kept from being archived, and until when. */
   readonly archivePauses: ArchivePauses;
+  /** The dump that is to be loaded into the primary. */
+  readonly load: LoadTask | null;
+  readonly lastLoad: LoadResult | null;
   /** The backup that is asked for, or being taken. */
   readonly backup: BackupTask | null;
   readonly lastBackup: BackupResult | null;
@@ -218,6 +222,8 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     paused: null,
     restart: null,
     archivePauses: {},
+    load: null,
+    lastLoad: null,
     backup: null,
     lastBackup: null,
     schedules: {},

@@ -3,6 +3,7 @@
  * record becomes. Nothing else writes a state.
  */
 import { type ArchivePause } from './archive/pause';
+import { type LoadRequest, type LoadResult, type LoadTask } from './backup/load';
 import { type BackupRequest, type BackupResult, type BackupTask } from './backup/task';
 import { type RestoreWish, type RestoreResult } from './restore/task';
 import { type Lsn } from './lsn';
@@ -338,6 +339,22 @@ export const backupEnded = (state: ClusterState, lastBackup: BackupResult): Clus
   ...state,
   backup: null,
   lastBackup,
+});
+
+export const loadRequested = (state: ClusterState, request: LoadRequest): ClusterState => ({
+  ...state,
+  load: { request, begun: null },
+});
+
+export const loadBegun = (
+  state: ClusterState,
+  begun: NonNullable<LoadTask['begun']>,
+): ClusterState => (state.load === null ? state : { ...state, load: { ...state.load, begun } });
+
+export const loadEnded = (state: ClusterState, lastLoad: LoadResult): ClusterState => ({
+  ...state,
+  load: null,
+  lastLoad,
 });
 
 /** From now on these schedules are followed, and no others. */

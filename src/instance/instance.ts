@@ -170,6 +170,7 @@ export class Instance {
     this.#parts.backups.obey(assignment.backup);
     this.#parts.rehearsals.obey(assignment.rehearsal, assignment.settings);
     this.#parts.restoring.ask(assignment.prospect);
+    this.#parts.backups.load(assignment.load ?? null);
     this.#tenure.answered(answer, sentAtMs);
     if (rollCall !== (before?.rollCall ?? null)) void this.#answerRollCall(rollCall);
     if (before !== null && isSameWork(before, assignment)) return reportEveryMs;

@@ -75,7 +75,7 @@ export interface LocalStateOptions {
   readonly onChange: () => void;
   readonly dataVolume: () => VolumeRoom | null;
   readonly archive: () => ArchiveReport | null;
-  readonly backups: () => Pick<Report, 'backup' | 'backups'>;
+  readonly backups: () => Pick<Report, 'backup' | 'backups' | 'load'>;
   readonly rehearsals: () => Pick<Report, 'rehearsal'>;
   readonly restoring: () => Pick<Report, 'prospect' | 'restored'>;
   /** How long this instance will not be promoted yet; null when it may be. */

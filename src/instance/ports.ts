@@ -3,6 +3,7 @@ import { type Log } from '../adapters/log';
 import { type ControlPort } from '../adapters/control/client';
 import { type VolumeRoom } from '../core/budget';
 import { type BackupOrder } from '../core/backup/backup';
+import { type LoadOrder } from '../core/backup/load';
 import { type RestoreWish } from '../core/restore/task';
 import {
   type ArchiveReport,
@@ -64,7 +65,9 @@ export interface RoomPort {
 
 /** Backups of this server: at most one is being taken. */
 export interface BackupPort {
-  report(): Pick<Report, 'backup' | 'backups'>;
+  report(): Pick<Report, 'backup' | 'backups' | 'load'>;
+  /** Loads a dump, once. */
+  load(order: LoadOrder | null): void;
   /** Begins with an order that is new, and gives up one that is not wanted any more. */
   obey(order: BackupOrder | null): void;
   /** The other servers, whose backups are copied. */

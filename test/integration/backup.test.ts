@@ -249,17 +249,28 @@ describe('base backups', function () {
     expect(globals).to.contain('CREATE ROLE keeper');
 
     primary.sql('delete from goods where id > 10; create table later (id int)', name);
-    await backups.run({ kind: 'restore-dump', id, database: name });
+    const exists = await failure(backups.run({ kind: 'load', id, database: name }));
+    expect(exists.code).to.equal('DatabaseExists');
+    await backups.run({ kind: 'load', id, database: name, replace: true });
     expect(primary.sql(goods, name)).to.equal(before);
     expect(primary.sql("select to_regclass('later') is null", name)).to.equal('t');
     const restoring = (database: string): Promise<Failure> =>
-      failure(backups.run({ kind: 'restore-dump', id, database }));
+      failure(backups.run({ kind: 'load', id, database, replace: true }));
     const unknown = await restoring('shop');
     expect(unknown.code).to.equal('DatabaseUnknown');
     expect(unknown.message).to.contain(`It holds: postgres, ${name}`);
-    primary.sql(`drop database ${quoted}`);
+    // What cannot be loaded leaves the database as it was, and others may connect again.
+    primary.sql('create role other');
+    primary.sql(`alter database ${quoted} owner to other`);
+    primary.sql('reassign owned by keeper to other; delete from goods where id > 20', name);
     primary.sql('drop role keeper');
     expect((await restoring(name)).code).to.equal('RoleMissing');
+    expect(primary.sql('select count(*) from goods', name)).to.equal('20');
+    expect(primary.sql("select count(*) from pg_database where datname ~ '^pgswarm_'")).to.equal(
+      '0',
+    );
+    primary.sql(`drop database ${quoted}`);
+    expect((await restoring(name)).message).to.include('Load it again with --replace');
 
     const dump = folder(primary, 'backups', id, 'data/globals.sql');
     flip(dump, 100);
@@ -267,6 +278,7 @@ describe('base backups', function () {
     expect(problem).to.equal('data/globals.sql is not what was written');
     await backups.run({ kind: 'remove', id });
     primary.sql(`drop database if exists ${quoted}`);
+    primary.sql('drop role other');
   });
 
   it('leaves nothing when it is called off', async () => {

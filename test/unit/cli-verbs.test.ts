@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import { runCli } from '../../src/cli/main';
-import { type BackupRequest } from '../../src/core/backup/task';
+import { type BackupRequest, type BackupSummary } from '../../src/core/backup/task';
 import { OperatingError } from '../../src/core/errors';
 import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type StoredRecord } from '../../src/core/ports';
@@ -41,6 +41,21 @@ const REQUEST: BackupRequest = {
   server: null,
   by: 'bob',
   at: '2026-01-01T00:00:00.000Z',
+};
+const DUMP: BackupSummary = {
+  id: '',
+  method: 'dump',
+  parent: null,
+  format: 'plain',
+  compression: 'zstd',
+  server: 'pg1',
+  wal: null,
+  startedAt: '2026-01-01T00:00:00.000Z',
+  stoppedAt: '2026-01-01T00:01:00.000Z',
+  bytes: 1000,
+  because: 'test',
+  verification: null,
+  retention: null,
 };
 const paused = { since: '2026-01-01T00:05:00.000Z', by: 'ada' };
 
@@ -408,6 +423,51 @@ describe('verbs', () => {
       expect(ran.state.lastBackup?.problem).to.match(/called off by/);
       expect((await type('backup orders --cancel')).text).to.include('No backup is under way.');
     });
+  });
+
+  describe('load', () => {
+    const id = '20261121T050000Z';
+    const holding = (method: 'base' | 'dump', server: string): Situation =>
+      withReport(pair, server, { backups: [{ ...DUMP, id, method }] });
+    const ended = (problem: string | null): Partial<World> =>
+      becomes(({ load }) =>
+        load === null
+          ? {}
+          : { load: null, lastLoad: { id: load.request.at, server: 'pg1', problem } },
+      );
+
+    it('is asked for once it was confirmed, waited for, and said to be done', async () => {
+      const ran = await type(`load orders ${id} --replace`, holding('dump', 'pg1'), {
+        ...ended(null),
+        answer: 'app',
+      });
+      expect([ran.code, lastEvent(ran)]).to.deep.equal([0, 'load']);
+      expect(ran.text).to.include('what was written into it since is gone');
+      expect(ran.text).to.include(`pg1 has loaded database app from backup ${id}.`);
+    });
+
+    it('does nothing unless the name of the database is typed', async () => {
+      const ran = await type(`load orders ${id}`, holding('dump', 'pg1'), { answer: 'yes' });
+      expect([ran.code, ran.state.load]).to.deep.equal([1, null]);
+    });
+
+    it('fails in the words of the server', async () => {
+      const ran = await type(`load orders ${id} --yes`, holding('dump', 'pg1'), ended('it exists'));
+      expect(ran.code).to.equal(1);
+      expect(ran.text).to.include('it exists');
+    });
+
+    for (const [name, situation, words] of [
+      ['unknown', pair, /There is no backup 20261121T050000Z/],
+      ['no dump', holding('base', 'pg1'), /is a base backup, of the whole server/],
+      ['not on the primary yet', holding('dump', 'pg2'), /is on pg2, and not on the primary pg1/],
+    ] as const) {
+      it(`is refused for a backup that is ${name}`, async () => {
+        const ran = await type(`load orders ${id} --yes`, situation);
+        expect([ran.code, ran.state.load]).to.deep.equal([1, null]);
+        expect(ran.text).to.match(words);
+      });
+    }
   });
 
   describe('restart', () => {

@@ -9,6 +9,7 @@ import {
   type RehearsalOutcome,
   type RehearsalTask,
 } from '../../src/core/restore/rehearsal';
+import { type LoadRequest, type LoadTask } from '../../src/core/backup/load';
 import { type BackupRequest, type BackupTask } from '../../src/core/backup/task';
 import { type VolumeRoom } from '../../src/core/budget';
 import { type ArchiveReport, type Report } from '../../src/core/protocol';
@@ -37,6 +38,14 @@ const deleted = (situation: Situation, removeVolumes = false): Situation => ({
   ...situation,
   record: { ...situation.record, deletion: { removeVolumes } },
 });
+const LOAD: LoadRequest = {
+  backup: 'd1',
+  database: 'app',
+  replace: false,
+  by: 'grace',
+  at: '2026-01-01T00:09:00.000Z',
+};
+const LOADING: LoadTask = { request: LOAD, begun: { server: 'pg1', bootId: 'model' } };
 const SCHEDULE: ScheduleSpec = {
   name: 'nightly',
   schedule: '0 2 * * *',
@@ -584,6 +593,26 @@ const CASES: readonly Case[] = [
     }),
     rule: 'backup-waits',
     because: /it has not begun yet/,
+  },
+  {
+    name: 'a dump is to be loaded: the primary begins',
+    situation: withState(pair, { load: { request: LOAD, begun: null } }),
+    rule: 'load-begin',
+    because: /pg1 can load database app from backup d1/,
+  },
+  {
+    name: 'a dump is being loaded',
+    situation: withState(pair, { load: LOADING }),
+    rule: 'load-waits',
+    because: /pg1 loads database app from backup d1: it has not begun yet/,
+  },
+  {
+    name: 'a dump has been loaded',
+    situation: withReport(withState(pair, { load: LOADING }), 'pg1', {
+      load: { id: LOAD.at, state: 'done', words: 'loaded' },
+    }),
+    rule: 'load-end',
+    because: /database app from backup d1 has been loaded on pg1/,
   },
   {
     name: 'a backup has failed',

@@ -2,7 +2,7 @@
 import { REPLICATION_ROLE } from '../../core/names';
 import { type LocalConnection } from './local-connection';
 import { isVerifierOf, scramVerifier } from './scram';
-import { DATABASE_OWNER, MAY_EXECUTE, REWIND_FUNCTIONS, ROLE } from './sql';
+import { DATABASE_OWNER, MAY_EXECUTE, quoteName, REWIND_FUNCTIONS, ROLE } from './sql';
 
 const TIMEOUT_MS = 30_000;
 
@@ -53,7 +53,7 @@ async function ensureRole(connection: LocalConnection, wanted: RoleWanted): Prom
   if (role !== undefined && wanted.isRight(role) && hasPassword) return;
   const verb = role === undefined ? 'create' : 'alter';
   const password = hasPassword ? '' : ` password '${scramVerifier(wanted.password)}'`;
-  await run(connection, `${verb} role ${quote(wanted.name)} ${wanted.options}${password}`);
+  await run(connection, `${verb} role ${quoteName(wanted.name)} ${wanted.options}${password}`);
 }
 
 async function ensureRewindRights(connection: LocalConnection): Promise<void> {
@@ -63,7 +63,7 @@ async function ensureRewindRights(connection: LocalConnection): Promise<void> {
       timeoutMs: TIMEOUT_MS,
     });
     if (row?.granted === true) continue;
-    await run(connection, `grant execute on function ${name} to ${quote(REPLICATION_ROLE)}`);
+    await run(connection, `grant execute on function ${name} to ${quoteName(REPLICATION_ROLE)}`);
   }
 }
 
@@ -78,11 +78,9 @@ async function ensureDatabase(
     timeoutMs: TIMEOUT_MS,
   });
   if (row !== undefined) return;
-  await run(connection, `create database ${quote(database)} owner ${quote(owner)}`);
+  await run(connection, `create database ${quoteName(database)} owner ${quoteName(owner)}`);
 }
 
 async function run(connection: LocalConnection, statement: string): Promise<void> {
   await connection.query(statement, { timeoutMs: TIMEOUT_MS });
 }
-
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;

@@ -97,6 +97,10 @@ export const ROLE = `
 select rolpassword, rolcanlogin, rolreplication from pg_authid where rolname = $1`;
 export const DATABASE_OWNER = `
 select pg_get_userbyid(datdba) as owner from pg_database where datname = $1`;
+/** Every session but the own one; superusers' too. */
+export const END_SESSIONS = `
+select pg_terminate_backend(pid)
+  from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`;
 /** What pg_rewind needs of its source (manual: "pg_rewind", Notes). */
 export const REWIND_FUNCTIONS = [
   'pg_ls_dir(text, boolean, boolean)',
@@ -119,3 +123,6 @@ select
 export const DATABASES = `
 select oid::text as folder, datname as name from pg_database
  where datallowconn and not datistemplate order by oid`;
+
+/** A name that may hold any character (manual: "Identifiers and Key Words"). */
+export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;

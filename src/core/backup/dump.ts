@@ -31,12 +31,10 @@ export const dumpArguments = (plan: DumpPlan): readonly string[] => [
   `--dbname=dbname=${quote(plan.database)}`,
 ];
 
-/** From `template1`, which is never restored: drops the database, and makes it anew. */
+/** From `template1`, which is never restored: makes the database, which must not exist. */
 export const restoreArguments = (directory: string, jobs: number): readonly string[] => [
   '--dbname=template1',
   '--create',
-  '--clean',
-  '--if-exists',
   '--exit-on-error',
   `--jobs=${jobs}`,
   directory,

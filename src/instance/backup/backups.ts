@@ -6,6 +6,7 @@ import { type PeerClient } from '../../adapters/control/peer-client';
 import { LocalConnection } from '../../adapters/postgres/local-connection';
 import { type Log } from '../../adapters/log';
 import { type BackupOrder } from '../../core/backup/backup';
+import { type LoadOrder } from '../../core/backup/load';
 import { summaryOf, type BackupSummary, type BackupWork } from '../../core/backup/task';
 import { type StoredList } from '../../core/backup/stored-list';
 import { messageOf, OperatingError } from '../../core/errors';
@@ -13,6 +14,7 @@ import { type Machine } from '../../core/settings';
 import { type BackupPort } from '../ports';
 import { BackupCatalogue } from './catalogue';
 import { BackupCopies, type OpenedFile } from './copies';
+import { Loads } from './loads';
 import { Retention, type Guidance, type WalBeside } from './retention';
 import { takeBackup, type TakeOptions } from './take';
 import { verifyBackup } from './verify';
@@ -70,11 +72,13 @@ export class Backups implements BackupPort {
   /** By backup: what was said last. */
   readonly #troubles = new Map<string, string>();
   readonly #closed = new AbortController();
+  readonly #loads: Loads;
 
   constructor(options: BackupsOptions) {
     this.#options = options;
     const { wal, log } = options;
     this.#retention = new Retention({ wal, log, signal: this.#closed.signal });
+    this.#loads = new Loads({ ...options, catalogue: async () => await this.catalogue() });
   }
 
   /**
@@ -88,6 +92,7 @@ export class Backups implements BackupPort {
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#closed.abort();
+    this.#loads.close();
     // Whatever it has started would keep the container, and the volume's lock.
     this.#underWay?.abort.abort();
   }
@@ -130,7 +135,12 @@ export class Backups implements BackupPort {
   }
 
   report(): ReturnType<BackupPort['report']> {
-    return { backup: this.#work, backups: this.#listed.slice(-SHOWN_MAX) };
+    const { work: load } = this.#loads;
+    return { backup: this.#work, backups: this.#listed.slice(-SHOWN_MAX), load };
+  }
+
+  load(order: LoadOrder | null): void {
+    this.#loads.obey(order);
   }
 
   /** All of them, also those that are too old for a report. */

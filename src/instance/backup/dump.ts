@@ -8,23 +8,21 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readText, syncDirectory, writeDurably } from '../../adapters/postgres/durable-files';
+import { syncDirectory, writeDurably } from '../../adapters/postgres/durable-files';
 import { runProgram } from '../../adapters/postgres/programs';
 import { DATABASES } from '../../adapters/postgres/sql';
-import { dumpArguments, dumpCompression, restoreArguments } from '../../core/backup/dump';
-import { OperatingError } from '../../core/errors';
+import { dumpArguments, dumpCompression } from '../../core/backup/dump';
 import { type Machine } from '../../core/settings';
-import { DATA, type BackupCatalogue } from './catalogue';
-import { explainBackupFailure } from './failures';
+import { DATA } from './catalogue';
 import { type Content, type Taking } from './take';
 
 const GLOBALS = 'globals.sql';
-const DATABASES_FILE = 'databases.json';
+export const DATABASES_FILE = 'databases.json';
 const TIMEOUT_MS = 10_000;
 /** As many tables at once: there is other work to be done as well. */
-const JOBS = 2;
+export const JOBS = 2;
 
-interface DumpedDatabase {
+export interface DumpedDatabase {
   readonly folder: string;
   readonly name: string;
 }
@@ -53,53 +51,8 @@ export async function writeDump(directory: string, taking: Taking): Promise<Cont
   return { wal: null, format: 'plain', compression, known: new Map() };
 }
 
-export interface RestoreDumpOptions {
-  readonly catalogue: BackupCatalogue;
-  readonly id: string;
-  readonly database: string;
-  /** The primary, on this machine. */
-  readonly machine: Machine;
-  readonly binDirectory: string;
-  readonly signal: AbortSignal;
-}
-
-/**
- * Puts one database back as it was: it is dropped, and made anew. Roles are not touched: their
- * passwords of then would replace those of now, that of the standbys among them.
- */
-export async function restoreDump(options: RestoreDumpOptions): Promise<void> {
-  const { catalogue, id, database, machine, binDirectory, signal } = options;
-  const attempted = `restoring database ${database} from backup ${id}`;
-  const lease = await catalogue.lease(id);
-  try {
-    const data = join(lease.chain[0]?.directory ?? '', DATA);
-    const databases = await readDatabases(data);
-    const found = databases.find(({ name }) => name === database);
-    if (found === undefined) {
-      const names = databases.map(({ name }) => name).join(', ');
-      const message = `${attempted}: there is no such database in it. It holds: ${names || 'no dump'}`;
-      throw new OperatingError('refused', 'DatabaseUnknown', message);
-    }
-    const restoring = restoreArguments(join(data, found.folder), JOBS);
-    await runProgram('pg_restore', [...restoring, ...connectionTo(machine)], {
-      binDirectory,
-      signal,
-    });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw explainBackupFailure(error, attempted);
-  } finally {
-    lease.release();
-  }
-}
-
-async function readDatabases(data: string): Promise<readonly DumpedDatabase[]> {
-  const text = await readText(join(data, DATABASES_FILE));
-  return text === null ? [] : (JSON.parse(text) as readonly DumpedDatabase[]);
-}
-
 /** As the superuser, over the local socket. */
-const connectionTo = ({ socketDirectory, port }: Machine): readonly string[] => [
+export const connectionTo = ({ socketDirectory, port }: Machine): readonly string[] => [
   `--host=${socketDirectory}`,
   `--port=${port}`,
   '--username=postgres',

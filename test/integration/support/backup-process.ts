@@ -21,7 +21,12 @@ export type Order =
   | { readonly kind: 'list' }
   | { readonly kind: 'take'; readonly order: BackupOrder }
   | { readonly kind: 'verify' | 'remove'; readonly id: string }
-  | { readonly kind: 'restore-dump'; readonly id: string; readonly database: string }
+  | {
+      readonly kind: 'load';
+      readonly id: string;
+      readonly database: string;
+      readonly replace?: boolean;
+    }
   | { readonly kind: 'materialise'; readonly id: string; readonly destination: string };
 
 export class Failure extends Error {

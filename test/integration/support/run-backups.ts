@@ -1,7 +1,7 @@
 /** A process of the user postgres that does with backups what its parent says. */
 import { LocalConnection } from '../../../src/adapters/postgres/local-connection';
 import { BackupCatalogue } from '../../../src/instance/backup/catalogue';
-import { restoreDump } from '../../../src/instance/backup/dump';
+import { loadDump } from '../../../src/instance/backup/load-dump';
 import { takeBackup } from '../../../src/instance/backup/take';
 import { materialise } from '../../../src/instance/backup/unpack';
 import { verifyBackup } from '../../../src/instance/backup/verify';
@@ -30,9 +30,11 @@ async function carryOut(
       return null;
     case 'verify':
       return await verifyBackup(order.id, { catalogue, binDirectory, signal });
-    case 'restore-dump': {
-      const { id, database } = order;
-      await restoreDump({ id, database, catalogue, machine, binDirectory, signal });
+    case 'load': {
+      const { id: backup, database, replace = false } = order;
+      const load = { id: '2026-11-21T18:00:00.000Z', backup, database, replace };
+      const onProgress = (): void => undefined;
+      await loadDump(load, { catalogue, machine, binDirectory, signal, onProgress });
       return null;
     }
     case 'materialise': {

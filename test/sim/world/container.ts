@@ -193,6 +193,7 @@ export class Container {
       backups: {
         report: () => ({ backup: null, backups: [] }),
         obey: () => undefined,
+        load: () => undefined,
         know: () => undefined,
         guide: () => undefined,
       },
