@@ -1,5 +1,5 @@
 /** One seed: a cluster is built, suffers, is left alone, and must be whole again. */
-import { type Spec, type SynchronousSpec } from '../../src/core/spec';
+import { type LateSpec, type Spec, type SynchronousSpec } from '../../src/core/spec';
 import { Random } from './kernel/random';
 import { installVirtualTime } from './kernel/virtual-time';
 import { type Checker } from './checkers/checker';
@@ -49,6 +49,9 @@ const SAFETY_MS = 40_000;
 /** Raft's election, a leadership, a lease, a rejoin: and then some. */
 const LIVENESS_MAX_MS = 120_000;
 const LOOK_MS = 500;
+const LATE_SHARE = 0.4;
+/** How late does not matter: nobody may rely on it. */
+const DELAYED: LateSpec = { replication: 'streaming', hotStandby: true, applyDelayMs: 3_600_000 };
 
 let isInstalled = false;
 
@@ -88,6 +91,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<Outcom
 
   await untilWhole(world, SETTLE_MAX_MS, (what) => fail('L1', `it does not begin: ${what}`));
   const planned = planFaults(random, SAFETY_MS, options.faults ?? null);
+  if (options.faults === undefined) keepLate(world, random.fork('late'));
   await suffer(world, random, planned);
   if (options.invariant === undefined || options.invariant === 'L1') {
     await untilWhole(world, LIVENESS_MAX_MS, (what) => fail('L1', what));
@@ -123,6 +127,24 @@ async function untilWhole(
     }
     await world.scheduler.runFor(LOOK_MS);
   }
+}
+
+/** In some worlds of three the last server is late on purpose for a while, unless it is declared primary. */
+function keepLate(world: World, random: Random): void {
+  if (world.spec.servers.length < 3 || !random.chance(LATE_SHARE)) return;
+  const beginMs = random.between(0, SAFETY_MS / 2);
+  const be = (late: LateSpec | null): void =>
+    world.changeSpec((spec) => ({
+      ...spec,
+      servers: spec.servers.map(({ late: _, ...server }) =>
+        late === null || server.name !== 'pg3' || spec.primary === 'pg3'
+          ? server
+          : { ...server, late },
+      ),
+    }));
+  world.trace('fault', () => `pg3 is to be late from ${Math.round(beginMs)} ms on`);
+  world.scheduler.after(beginMs, () => be(DELAYED));
+  world.scheduler.after(random.between(beginMs, SAFETY_MS), () => be(null));
 }
 
 /** All faults are healed when this returns. */

@@ -2,6 +2,7 @@
  * S5: no promotion of another system, a diverged timeline, or an unknown position; and no standby
  * of a primary whose history is another one.
  */
+import { isLate } from '../../../src/core/late';
 import { type Happening } from '../world/journal';
 import { contains, positionText, type Branch, type Position } from '../world/wal';
 import { type Checker, type Truth } from './checker';
@@ -30,7 +31,7 @@ export class Fitness implements Checker {
         return `${server}, at ${positionText(had)} of its own, streams ${positionText(got)} of another history`;
       }
       case 'decided':
-        return positionUnknown(happening);
+        return unfitlyNamed(happening);
       default:
         return null;
     }
@@ -53,8 +54,8 @@ export class Fitness implements Checker {
   }
 }
 
-/** Whoever is named has said how far it is. */
-function positionUnknown({
+/** Whoever is named has said how far it is, and is there to take over. */
+function unfitlyNamed({
   situation,
   decision,
 }: Extract<Happening, { kind: 'decided' }>): string | null {
@@ -65,6 +66,9 @@ function positionUnknown({
     const postgres = situation.observation.reports[primary]?.report.postgres;
     if (postgres?.state !== 'standby') {
       return `${decision.rule} names ${primary}, which is ${postgres?.state ?? 'unknown'}`;
+    }
+    if (situation.record.spec.servers.some((each) => each.name === primary && isLate(each))) {
+      return `${decision.rule} names ${primary}, which is late on purpose`;
     }
   }
   return null;
