@@ -182,6 +182,13 @@ describe('a cluster with spec.bootstrap.restore', () => {
     expect(decide(withSpec(heard(), { bootstrap: other })).rule).to.equal('service-update');
   });
 
+  it('stays where it began, whoever is declared meanwhile', () => {
+    const begun = withSpec(afterRecord(heard()), { primary: 'pg2' });
+    const [pg1, pg2] = viewOf(begun, begun.state!).desired?.services.map(mountsOf) ?? [];
+    expect(pg1).to.deep.include(SOURCE);
+    expect(pg2).to.not.deep.include(SOURCE);
+  });
+
   it('breaks a restore off when another point is wanted', () => {
     const task = { kind: 'initialise', volumeId: 'v1', restore: ORDER } as const;
     expect(isSuperseded(task, structuredClone(task))).to.equal(false);
