@@ -91,13 +91,14 @@ export const COMMANDS = {
     examples: ['pgswarm drill orders', 'pgswarm drill orders --server pg2'],
   },
   restore: {
-    does: 'Brings a cluster back to a point in time, in place. Whether the archive leads there is looked at first. Then writes stop, what is there is set aside on every server, and the primary is restored, for you alone to look at; until you accept it, go back, or try another point. Accepting begins a new timeline.',
+    does: 'Brings a cluster back to a point in time, in place. Whether the archive leads there is looked at first. Then writes stop, what is there is set aside on every server, and the primary is restored, for you alone to look at; until you accept it, go back, or try another point. Accepting begins a new timeline. With --preview a copy is restored instead, on the archive volume of a standby if there is one, and the cluster is left alone.',
     summary: 'a cluster back to a point in time',
     examples: [
       'pgswarm restore orders --time 2026-11-21T17:14:59Z',
       'pgswarm restore orders --xid 731 --exclusive',
       'pgswarm restore orders --undo',
       'pgswarm restore orders --accept',
+      'pgswarm restore orders --preview --name before-migration',
     ],
   },
   psql: {

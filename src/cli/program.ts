@@ -5,6 +5,7 @@ import { COMMANDS } from './descriptions';
 import { type ExitCode } from './exit';
 import { lazy } from './lazy';
 import { type CliPorts } from './ports';
+import { withTargetOptions } from './restore-target';
 import { version } from './version';
 import { type ApplyOptions } from './commands/apply';
 import { type ArchiveOptions } from './commands/archive';
@@ -148,6 +149,7 @@ function actingCommands(ports: CliPorts, finished: Finished): Command[] {
       .argument('<CLUSTER>', 'its name')
       .argument('[ARGS...]', 'for psql, after --')
       .addOption(role())
+      .option('--preview', 'in the preview of a restore; see pgswarm restore --preview')
       .action(async (cluster: string, args: string[], options: PsqlOptions) => {
         finished(await lazy.psql().run(ports, cluster, args, options));
       }),
@@ -258,19 +260,12 @@ function archiveCommands(ports: CliPorts, finished: Finished): Command[] {
       .action(async (cluster: string, options: DrillOptions) => {
         finished(await lazy.drill().run(ports, cluster, options));
       }),
-    describe('restore')
-      .argument('<CLUSTER>', 'its name')
-      .option('--time <TIME>', 'as it was then, such as 2026-11-21T17:14:59Z')
-      .option('--lsn <LSN>', 'at a WAL position')
-      .option('--xid <ID>', 'when this transaction had committed')
-      .option('--name <NAME>', 'at a restore point, made by pg_create_restore_point()')
-      .option('--immediate', 'as soon as the backup is consistent')
-      .option('--latest', 'at the end of the WAL')
-      .option('--exclusive', 'just before the point instead of just after it')
-      .option('--timeline <ID>', 'on this timeline instead of the newest', 'latest')
-      .option('--backup <ID>', 'begin with this backup')
+    withTargetOptions(describe('restore').argument('<CLUSTER>', 'its name'))
       .option('--accept', 'go on with what was restored')
       .option('--undo', 'go on with what was there before')
+      .option('--preview', 'on a copy, to be looked at; the cluster is left alone')
+      .option('--server <SERVER>', 'with --preview: the server that keeps the copy')
+      .option('--end-preview', 'throw the copy away')
       .option('--yes', 'do not ask')
       .option('--wait <SECONDS>', 'how long to wait for it', seconds, 86_400)
       .action(async (cluster: string, options: RestoreOptions) => {

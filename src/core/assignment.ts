@@ -81,11 +81,11 @@ function backupOrder(view: View, { name, report, ...server }: ServerView): Backu
 
 /** It begins on a server that runs, and never goes on where the role changes. */
 function rehearsalOrder({ state }: View, server: ServerView): RehearsalOrder | null {
-  const { change, fenced } = state;
   const { name, report, asPrimary, asStandby } = server;
-  const begun = state.rehearsal?.begun ?? null;
-  const isBusy = change?.from === name || change?.to === name || fenced.includes(name);
-  if (begun?.server !== name || isBusy) return null;
+  const { change, restore, fenced } = state;
+  const begun = state.rehearsal?.begun;
+  const isNeeded = restore !== null || [change?.from, change?.to, ...fenced].includes(name);
+  if (begun?.server !== name || isNeeded) return null;
   const isUnderWay = report?.rehearsal?.id === begun.order.id;
   return isUnderWay || (asPrimary ?? asStandby) !== null ? begun.order : null;
 }

@@ -348,6 +348,63 @@ describe('verbs', () => {
     });
   });
 
+  describe('restore --preview', () => {
+    const words = 'restored to 2026-11-21T17:14:59Z';
+    const ready = becomes(({ rehearsal }) => ({
+      rehearsal: rehearsal && {
+        ...rehearsal,
+        begun: {
+          server: 'pg2',
+          at: REQUEST.at,
+          order: { id: 'r1', kind: 'preview', target: DRILL_TARGET, backup: null, query: null },
+        },
+      },
+    }));
+    const shown = withReport(pair, 'pg2', {
+      rehearsal: { id: 'r1', state: 'ready', words, outcome: null },
+    });
+
+    it('is asked for, waited for, and says where to look', async () => {
+      const ran = await type(
+        'restore orders --preview --time 2026-11-21T18:14:59+01',
+        shown,
+        ready,
+      );
+      expect([ran.code, lastEvent(ran)], ran.text).to.deep.equal([0, 'restore']);
+      const request = ran.state.rehearsal!.request;
+      expect(request.target.point).to.deep.equal({ kind: 'time', time: '2026-11-21T17:14:59Z' });
+      expect([request.kind, request.target.action]).to.deep.equal(['preview', 'pause']);
+      expect(ran.text).to.include(`${words}; orders itself is as it was.`);
+      expect(ran.text).to.include('pgswarm psql orders --preview');
+    });
+
+    it('to the end of the WAL needs no action', async () => {
+      const ran = await type('restore orders --preview --latest --wait 1');
+      expect(ran.state.rehearsal?.request.target.action).to.equal('promote');
+    });
+
+    for (const [what, options, says] of [
+      ['a time without a zone', '--time 2026-11-21T17:14:59', /no time zone.*add Z for UTC/],
+      ['no point', '', /it does not say to which point: name one of time, lsn/],
+      ['two points', '--latest --xid 731', /it names 2 points: xid, latest/],
+    ] as const) {
+      it(`refuses ${what}`, async () => {
+        const ran = await type(`restore orders --preview ${options}`.trim());
+        expect([ran.code, ran.state.rehearsal]).to.deep.equal([1, null]);
+        expect(ran.text).to.match(says);
+      });
+    }
+
+    it('ends', async () => {
+      const target = DRILL_TARGET;
+      const request = { kind: 'preview', target, backup: null, server: null } as const;
+      const rehearsal = { request: { ...request, by: 'bob', at: REQUEST.at }, begun: null };
+      const ran = await type('restore orders --end-preview', withState(pair, { rehearsal }));
+      expect([ran.code, ran.state.rehearsal]).to.deep.equal([0, null]);
+      expect((await type('restore orders --end-preview')).text).to.include('There is no preview');
+    });
+  });
+
   describe('drill', () => {
     const result = { id: 'drill-1', server: 'pg2', at: '2026-01-01T00:10:00.000Z' };
     const outcome = {

@@ -4,7 +4,8 @@
  * arguments or variables, which `docker inspect` shows to everybody.
  */
 import { PassThrough, Writable } from 'node:stream';
-import { POSTGRES_PORT, serviceName } from '../../core/names';
+import { POSTGRES_PORT, PREVIEW_PORT, serviceName } from '../../core/names';
+import { type RehearsalTask } from '../../core/restore/rehearsal';
 import { type Spec } from '../../core/spec';
 import { type ClusterState } from '../../core/state';
 import { readSpec, readState } from '../cluster';
@@ -15,6 +16,8 @@ import { SESSION_ATTRIBUTES, type SessionRole } from '../uri';
 
 export interface PsqlOptions {
   readonly role: SessionRole;
+  /** Into the copy of `pgswarm restore --preview`. */
+  readonly preview?: boolean;
 }
 
 /** Reads one line and keeps it in a file of mode 0600 that is never on a disk; says its name. */
@@ -27,16 +30,20 @@ export async function run(
   ports: CliPorts,
   cluster: string,
   args: readonly string[],
-  { role }: PsqlOptions,
+  { role, preview }: PsqlOptions,
 ): Promise<ExitCode> {
   const access = ports.connect();
   const { store } = access;
   const { spec } = (await readSpec(store, cluster)).value;
   const state = await readState(store, cluster);
+  const server =
+    preview === true
+      ? previewEnvironment(spec, state?.value.rehearsal ?? null)
+      : libpqEnvironment(spec, state?.value ?? null, role);
   const credentials = await access.operator.credentials(cluster);
   const passFile = await keepPassword(ports, credentials);
   const environment = [
-    ...libpqEnvironment(spec, state?.value ?? null, role),
+    ...server,
     `PGPASSFILE=${passFile}`,
     // Statements may hold secrets, and the container is not the user's own.
     'PSQL_HISTORY=/dev/null',
@@ -66,6 +73,25 @@ export function libpqEnvironment(
     `PGUSER=${postgres.owner}`,
     `PGDATABASE=${postgres.database}`,
     `PGTARGETSESSIONATTRS=${isOnTrial ? 'any' : SESSION_ATTRIBUTES[role]}`,
+    'PGCONNECT_TIMEOUT=2',
+    'PGAPPNAME=pgswarm psql',
+  ];
+}
+
+/** The same of the one server that keeps the copy. */
+export function previewEnvironment(
+  { cluster, postgres }: Spec,
+  rehearsal: RehearsalTask | null,
+): readonly string[] {
+  if (rehearsal?.begun == null || rehearsal.request.kind !== 'preview') {
+    const sentence = `There is no preview of ${cluster}. Make one: pgswarm restore ${cluster} --preview --time …`;
+    throw refusal('NoPreview', sentence);
+  }
+  return [
+    `PGHOST=${serviceName(cluster, rehearsal.begun.server)}`,
+    `PGPORT=${PREVIEW_PORT}`,
+    `PGUSER=${postgres.owner}`,
+    `PGDATABASE=${postgres.database}`,
     'PGCONNECT_TIMEOUT=2',
     'PGAPPNAME=pgswarm psql',
   ];

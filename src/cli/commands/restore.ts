@@ -1,5 +1,5 @@
 /** `pgswarm restore`: a cluster back to a point in time, in place, with a way back. */
-import { describeTarget, parseTarget, type TargetDocument } from '../../core/restore/target';
+import { describeTarget } from '../../core/restore/target';
 import { type RestoreTask } from '../../core/restore/task';
 import { type ClusterState } from '../../core/state';
 import { restoreDecided, restoreRequested } from '../../core/transitions';
@@ -8,14 +8,16 @@ import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';
 import { type CliPorts } from '../ports';
 import { fileWish } from '../record';
+import { targetOf } from '../restore-target';
 import { goesOn, waitFor, type Refused } from '../wait';
+import { endPreview, preview, type PreviewOptions } from './preview';
 
-export interface RestoreOptions extends Omit<TargetDocument, 'action'> {
-  readonly backup?: string;
+export interface RestoreOptions extends PreviewOptions {
   readonly accept?: boolean;
   readonly undo?: boolean;
   readonly yes?: boolean;
-  readonly wait: number;
+  readonly preview?: boolean;
+  readonly endPreview?: boolean;
 }
 
 export async function restore(
@@ -27,23 +29,17 @@ export async function restore(
   if (options.accept === true && options.undo === true) {
     throw refusal('TargetInvalid', 'Either accept what was restored, or go back: not both.');
   }
+  if (options.endPreview === true) return await endPreview(ports, cluster);
+  if (options.preview === true) return await preview(ports, cluster, options);
   if (options.accept === true) return await accept(ports, cluster, options);
   if (options.undo === true) return await undo(ports, cluster, options);
   return await begin(ports, cluster, options);
 }
 
-async function begin(
-  ports: CliPorts,
-  cluster: string,
-  { backup, yes, wait, ...document }: RestoreOptions,
-): Promise<ExitCode> {
+async function begin(ports: CliPorts, cluster: string, options: RestoreOptions): Promise<ExitCode> {
   const { output } = ports;
-  const parsed = parseTarget({ ...document, action: 'pause' }, '');
-  if (parsed.kind === 'findings') {
-    const words = parsed.findings.map(({ message, hint }) => `${message}: ${hint}`).join('; ');
-    throw refusal('TargetInvalid', `The point is not clear: ${words}`);
-  }
-  const { target } = parsed;
+  const { backup, yes, wait } = options;
+  const target = targetOf(options, 'pause');
   if (yes !== true) {
     const warning = `PostgreSQL is stopped on all servers of ${cluster}. What is there now is set aside until you accept what is restored; until then nobody can write.`;
     await confirm(ports, { warning, word: cluster });

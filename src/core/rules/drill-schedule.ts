@@ -36,9 +36,10 @@ export const drillScheduleRules: readonly Rule[] = [
     section: 'backup',
     about: 'A restore drill is due, no other restore is under way, and a server can make it.',
     when: (view) => {
-      const { drillSchedule: followed, rehearsal, change } = view.state;
+      const { drillSchedule: followed, rehearsal, change, restore } = view.state;
       const dueAt = followed?.nextDueAt ?? null;
-      if (followed === null || dueAt === null || rehearsal !== null || change !== null) return null;
+      if (followed === null || dueAt === null) return null;
+      if (rehearsal !== null || change !== null || restore !== null) return null;
       const isDue = Date.parse(dueAt) <= Date.parse(view.situation.now);
       return isDue && serverFor(view, { server: serverOf(view) }) !== null ? followed : null;
     },

@@ -65,8 +65,9 @@ export const rehearsalRules: readonly Rule[] = [
     section: 'backup',
     about: 'A restore on a copy was asked for: a standby makes it if there is one.',
     when: (view) => {
-      const { rehearsal } = view.state;
-      if (rehearsal === null || rehearsal.begun !== null || view.state.change !== null) return null;
+      const { rehearsal, change, restore } = view.state;
+      if (rehearsal === null || rehearsal.begun !== null) return null;
+      if (change !== null || restore !== null) return null;
       const server = serverFor(view, rehearsal.request);
       return server === null ? null : { server, order: orderFor(view, rehearsal) };
     },
