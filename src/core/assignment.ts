@@ -82,13 +82,14 @@ function backupOrder(view: View, { name, report, ...server }: ServerView): Backu
 /** It begins on a server that runs, and never goes on where the role changes. */
 function rehearsalOrder({ state }: View, server: ServerView): RehearsalOrder | null {
   const { name, report, asPrimary, asStandby } = server;
-  const { change, restore, fenced } = state;
   const begun = state.rehearsal?.begun;
-  const isNeeded = restore !== null || [change?.from, change?.to, ...fenced].includes(name);
-  if (begun?.server !== name || isNeeded) return null;
+  if (begun?.server !== name || hasBetterToDo(state, name)) return null;
   const isUnderWay = report?.rehearsal?.id === begun.order.id;
   return isUnderWay || (asPrimary ?? asStandby) !== null ? begun.order : null;
 }
+
+const hasBetterToDo = ({ change, restore, fenced }: ClusterState, server: string): boolean =>
+  restore !== null || [change?.from, change?.to, ...fenced].includes(server);
 
 /** Only for the boot in which it was begun: nobody else may begin it again. */
 function loadOrder({ state: { load, primary } }: View, server: ServerView): LoadOrder | null {
