@@ -1,11 +1,6 @@
 /** The point of a restore as options of a command. */
 import { type Command } from 'commander';
-import {
-  parseTarget,
-  type RestoreTarget,
-  type TargetAction,
-  type TargetDocument,
-} from '../core/restore/target';
+import { parseTarget, type RestoreTarget, type TargetDocument } from '../core/restore/target';
 import { refusal } from './exit';
 
 export interface TargetOptions extends Omit<TargetDocument, 'action'> {
@@ -25,11 +20,15 @@ export const withTargetOptions = (command: Command): Command =>
     .option('--timeline <ID>', 'on this timeline instead of the newest')
     .option('--backup <ID>', 'begin with this backup');
 
-/** The target, or a refusal with everything that is wrong with it. */
-export function targetOf(options: TargetOptions, action: TargetAction): RestoreTarget {
+/**
+ * The target, or a refusal with everything that is wrong with it. What is to be looked at is promoted:
+ * paused at its point, it would hold the locks of whatever was under way there, on a table that was
+ * about to be dropped above all.
+ */
+export function targetOf(options: TargetOptions): RestoreTarget {
   const { time, lsn, xid, name, immediate, latest, exclusive, timeline } = options;
   const point = { time, lsn, xid, name, immediate, latest, exclusive, timeline };
-  const parsed = parseTarget({ ...point, action }, '');
+  const parsed = parseTarget(point, '');
   if (parsed.kind === 'target') return parsed.target;
   const words = parsed.findings.map(({ message, hint }) => `${message}: ${hint}`).join('; ');
   throw refusal('TargetInvalid', `The point is not clear: ${words}`);

@@ -30,7 +30,7 @@ export async function preview(
   const { spec } = (await readSpec(ports.connect().store, cluster)).value;
   const { server = null, backup = null, wait } = options;
   // At the end of the WAL PostgreSQL knows one action only.
-  const target = targetOf(options, options.latest === true ? 'promote' : 'pause');
+  const target = targetOf(options);
   if (server !== null) serverNamed(spec, server);
   const at = ports.now().toISOString();
   const by = ports.user;

@@ -39,7 +39,7 @@ export async function restore(
 async function begin(ports: CliPorts, cluster: string, options: RestoreOptions): Promise<ExitCode> {
   const { output } = ports;
   const { backup, yes, wait } = options;
-  const target = targetOf(options, 'pause');
+  const target = targetOf(options);
   if (yes !== true) {
     const warning = `PostgreSQL is stopped on all servers of ${cluster}. What is there now is set aside until you accept what is restored; until then nobody can write.`;
     await confirm(ports, { warning, word: cluster });

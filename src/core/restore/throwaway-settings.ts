@@ -63,6 +63,8 @@ export function renderThrowawaySettings(settings: ThrowawaySettings): string {
       ...Object.fromEntries(needed),
       ...targetParameters(target),
       listen_addresses: isOpen ? '*' : '',
+      // Nothing that is written into it stays.
+      ...(isOpen ? { default_transaction_read_only: 'on' } : {}),
       port: String(port),
       restore_command: restoreCommand,
       unix_socket_directories: socketDirectory,

@@ -63,7 +63,7 @@ export class Backups implements BackupPort {
   #listed: readonly BackupSummary[] = [];
   #others: readonly string[] = [];
   #timer: NodeJS.Timeout | null = null;
-  #isLooking = false;
+  #looking: Promise<void> | null = null;
   /** Of retention, by backup. */
   #words: ReadonlyMap<string, string> = new Map();
   /** What peers have said of backups that are not here, by id: nothing of it ever changes. */
@@ -222,9 +222,15 @@ export class Backups implements BackupPort {
 
   /** First what makes room, then the copies; one look at a time, and none beside a backup. */
   async lookAfter(): Promise<void> {
+    this.#looking ??= this.#lookAfter().finally(() => {
+      this.#looking = null;
+    });
+    await this.#looking;
+  }
+
+  async #lookAfter(): Promise<void> {
     const systemIdentifier = this.#systemIdentifier;
-    if (systemIdentifier === null || this.#isLooking || this.#isTaking) return;
-    this.#isLooking = true;
+    if (systemIdentifier === null || this.#isTaking) return;
     try {
       const catalogue = await this.catalogue();
       await this.#look();
@@ -239,8 +245,6 @@ export class Backups implements BackupPort {
       );
     } catch (error) {
       this.#noteTrouble('', error);
-    } finally {
-      this.#isLooking = false;
     }
   }
 

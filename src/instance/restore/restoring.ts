@@ -20,7 +20,7 @@ import { OBSERVE_RECOVERY, type RecoveryRow } from './recovery-sql';
 
 export interface RestoringOptions {
   readonly archive: Pick<Archive, 'contents' | 'untilArchived'>;
-  readonly backups: Pick<Backups, 'catalogue'>;
+  readonly backups: Pick<Backups, 'catalogue' | 'lookAfter'>;
   readonly postgres: { readonly connection: LocalConnection; readonly report: PostgresReport };
   /** Id of the restore whose copy is in the place of the data; null without one. */
   readonly restored: () => string | null;
@@ -74,7 +74,11 @@ export class Restoring implements RestorePort {
     const { id } = order;
     try {
       await this.#archiveThePresent();
-      const { backups, target, caveat } = await this.plan(order);
+      const { backups, target, caveat } = await this.plan(order).catch(async () => {
+        // The newest backup may be a peer's, and on its way here.
+        for (let looks = 0; looks < 2; looks += 1) await this.#options.backups.lookAfter();
+        return await this.plan(order);
+      });
       const from = `from backup ${backups[0] ?? ''} along timeline ${target.timeline}`;
       const words = caveat === null ? from : `${from}; ${caveat}`;
       this.#prospect = { id, isPossible: true, words };
