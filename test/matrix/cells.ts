@@ -36,10 +36,11 @@ export interface Leaders {
 }
 
 export const backTargetMs = 15_000;
-/** A node that is switched on boots its Docker first, and Swarm has to take it in again. */
-const afterBootMs = 45_000;
-/** Raft elects anew when a node comes back that has called for elections while it was cut off. */
-const afterCutMs = backTargetMs + 20_000;
+/**
+ * A node that comes back is no node before Swarm has taken it in again: Raft may elect anew, and its
+ * overlay networks learn the names on them at Docker's next full exchange, which comes every 30 s.
+ */
+const afterReturnMs = 60_000;
 const leaseGapMs = 6000;
 /** Raft's election was measured at 14 to 20 s; three seconds more. */
 const electionGapMs = 23_000;
@@ -59,8 +60,8 @@ const processes: readonly Cell[] = [
     name: 'manager-kill',
     title: 'instance manager SIGKILL',
     fault: faults.killManager,
-    until: 'moved',
-    primary: 'moves',
+    until: 'written',
+    primary: 'either',
     gapTargetMs: exitGapMs,
   },
   {
@@ -75,8 +76,9 @@ const processes: readonly Cell[] = [
     name: 'container-kill',
     title: 'container SIGKILL',
     fault: faults.killContainer,
-    until: 'moved',
-    primary: 'moves',
+    until: 'written',
+    // A leader that has just taken over knows of no lease that it could see end: the new container may be first.
+    primary: 'either',
     gapTargetMs: exitGapMs,
   },
 ];
@@ -88,7 +90,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killNode,
     until: 'moved',
     primary: 'moves',
-    backTargetMs: afterBootMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -98,7 +100,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killNode,
     until: 'moved',
     primary: 'moves',
-    backTargetMs: afterBootMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: electionGapMs,
     leaders: { swarm: 'here' },
   },
@@ -108,7 +110,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killNode,
     until: 'moved',
     primary: 'moves',
-    backTargetMs: afterBootMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: null,
     leaders: { swarm: 'elsewhere', operator: 'here' },
   },
@@ -128,7 +130,7 @@ const nodes: readonly Cell[] = [
     fault: faults.killOtherNodes,
     until: 12_000,
     primary: 'either',
-    backTargetMs: afterBootMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: null,
   },
 ];
@@ -140,7 +142,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutNode,
     until: 'moved',
     primary: 'moves',
-    backTargetMs: afterCutMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -150,7 +152,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutFromNodes,
     until: 'moved',
     primary: 'moves',
-    backTargetMs: afterCutMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -184,7 +186,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutOutgoing,
     until: 'moved',
     primary: 'moves',
-    backTargetMs: afterCutMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
@@ -194,7 +196,7 @@ const cables: readonly Cell[] = [
     fault: faults.cutIncoming,
     until: 'moved',
     primary: 'moves',
-    backTargetMs: afterCutMs,
+    backTargetMs: afterReturnMs,
     gapTargetMs: leaseGapMs,
     leaders: elsewhere,
   },
