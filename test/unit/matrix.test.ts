@@ -4,7 +4,7 @@ import { randomCells } from '../matrix/random';
 import { line, summaryRows } from '../matrix/report';
 import { violations, type Result } from '../matrix/result';
 
-const [moving] = cellsNamed(['node-kill']) as [Cell];
+const [moving] = cellsNamed(['manager-freeze']) as [Cell];
 const [frozen] = cellsNamed(['node-freeze']) as [Cell];
 
 /** A repetition in which all went well, but for what is given. */
