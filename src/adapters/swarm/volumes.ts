@@ -68,7 +68,10 @@ async function waitForJob(docker: Docker, service: string, step: RemoveVolumes):
     if (state === 'failed' || state === 'rejected') {
       const detail = task?.Status.Err ?? state;
       const advice = 'Another container may use them, as of a cluster that began with their data';
-      throw failure(step, `the job there ended with: ${detail}. ${advice}; else remove them by hand`);
+      throw failure(
+        step,
+        `the job there ended with: ${detail}. ${advice}; else remove them by hand`,
+      );
     }
   }
   throw failure(step, `the job there is still ${state} after ${JOB_TIMEOUT_MS / 1000} s`);
