@@ -80,7 +80,9 @@ function byRank(a: Candidate, b: Candidate): number {
 export function knownEnd(view: View): Lsn | null {
   const { state, primary } = view;
   const last = primary?.lastReport;
-  const said = last?.obeys?.term === state.term ? endSaidBy(last.postgres) : null;
+  // A restored copy says nothing of the data that is set aside.
+  const isOwn = last?.obeys?.term === state.term && last.restored === null;
+  const said = isOwn ? endSaidBy(last.postgres) : null;
   const heard = view.servers.map(({ asStandby }) => asStandby?.upstreamLsn ?? null);
   return furthestLsn([state.change?.knownLsn ?? null, said, ...heard]);
 }
@@ -93,7 +95,8 @@ function endSaidBy(postgres: NonNullable<ServerView['report']>['postgres']): Lsn
 /** Where the WAL of an old primary ends that was stopped in order, and has said so since. */
 function endOfStopped({ state, primary }: View): Lsn | null {
   const report = primary?.report;
-  if (report?.postgres.state !== 'stopped' || report.obeys?.rollCall !== state.change?.id) {
+  if (report?.postgres.state !== 'stopped' || report.restored !== null) return null;
+  if (report.obeys?.rollCall !== state.change?.id) {
     return null;
   }
   const { control } = report.postgres;

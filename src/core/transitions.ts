@@ -140,7 +140,7 @@ export function beginFailover(
     harmless,
     knownLsn,
   };
-  return { ...state, changes: state.changes + 1, change };
+  return { ...state, changes: state.changes + 1, change, restore: null };
 }
 
 /** The old primary cannot write any more: what the servers have is asked for again, for good. */
@@ -176,6 +176,8 @@ export function nameNewPrimary(
     ...state,
     ...next,
     term: state.term + 1,
+    // It was asked for of another primary's data.
+    restore: null,
     change: { ...change, to: next.primary, phase: 'promoting' },
   };
 }
@@ -427,7 +429,8 @@ export function restoreRequested(
 /** What a person has decided of what is in the place of the data, or of a wish not begun yet. */
 export function restoreDecided(state: ClusterState, decision: 'accept' | 'undo'): ClusterState {
   const { restore } = state;
-  if (restore === null) return state;
+  // Once it was accepted the copy is the data: a second word changes nothing.
+  if (restore === null || restore.decision === 'accepted') return state;
   const isUntouched = restore.current === null;
   return { ...state, restore: isUntouched ? null : { ...restore, wanted: null, decision } };
 }
@@ -459,11 +462,13 @@ export function beginRestore(state: ClusterState, order: RestoreWish): ClusterSt
  */
 export function promoteRestored(
   state: ClusterState,
-  contract: Contract | null,
+  next: { readonly contract: Contract | null; readonly sync: SyncState },
   at: string,
 ): ClusterState {
   const { restore } = state;
-  if (restore?.current == null) throw new Error('nothing was restored');
+  if (restore?.current == null || restore.server !== state.primary) {
+    throw new Error('nothing was restored on the primary');
+  }
   const change: RoleChange = {
     id: `${state.term}.${state.changes + 1}`,
     kind: 'restore',
@@ -480,8 +485,7 @@ export function promoteRestored(
   return {
     ...nameNewPrimary(state, change, {
       primary: restore.server,
-      contract,
-      sync: { wanted: null, guaranteed: null, barrier: null },
+      ...next,
       override: state.override,
     }),
     changes: state.changes + 1,

@@ -179,7 +179,10 @@ function assemble(
   const summaries = new Summaries({ directory, majorVersion, postgres, log });
   const restored = (): string | null => state.values.marks.restored;
   const missed = (): string | null => state.values.missed;
-  const restoring = new Restoring({ archive, backups, postgres, restored, missed, log, onChange });
+  const restoring = new Restoring({
+    ...{ archive, backups, postgres, restored, missed, log, onChange },
+    volume: environment.dataVolume,
+  });
   return {
     postgres,
     room,

@@ -299,7 +299,11 @@ async function start(
   try {
     await (state.values.assignment === null ? starting() : configure(performer, starting));
   } catch (error) {
-    if (!(await hasFormerSettings(error, dataDirectory(environment.dataVolume)))) throw error;
+    // Former settings would open the doors of a copy that nobody may reach.
+    const mayFallBack = options.isSecluded !== true;
+    if (!mayFallBack || !(await hasFormerSettings(error, dataDirectory(environment.dataVolume)))) {
+      throw error;
+    }
     await starting();
   }
 }

@@ -13,6 +13,7 @@ interface Goal {
 
 export class LateClock {
   readonly #goals = new Map<string, Goal>();
+  /** Server and timeline. */
   #primary: string | null = null;
   #archivedLsn: Lsn | null = null;
 
@@ -21,8 +22,11 @@ export class LateClock {
     return Object.fromEntries([...this.#goals].map(([server, { sinceMs }]) => [server, sinceMs]));
   }
 
-  reported({ server, postgres, archive }: Report, nowMs: number): void {
-    if (postgres.state === 'primary') this.#expect(server, archive?.last?.endLsn ?? null);
+  reported({ server, postgres, archive, restored }: Report, nowMs: number): void {
+    if (restored !== null) return;
+    if (postgres.state === 'primary') {
+      this.#expect(server, postgres.timeline, archive?.last?.endLsn ?? null);
+    }
     if (postgres.state !== 'standby') return;
     const goal = this.#goals.get(server);
     if (goal !== undefined && compareLsn(postgres.replayedLsn, goal.lsn) < 0) return;
@@ -31,13 +35,14 @@ export class LateClock {
   }
 
   /** What a former primary has archived may be no part of what goes on now. */
-  #expect(primary: string, archivedLsn: Lsn | null): void {
+  #expect(server: string, timeline: number, archivedLsn: Lsn | null): void {
+    const primary = `${server} ${timeline}`;
     if (primary !== this.#primary) {
       this.#goals.clear();
       this.#archivedLsn = null;
     }
     this.#primary = primary;
     this.#archivedLsn = furthestLsn([this.#archivedLsn, archivedLsn]);
-    this.#goals.delete(primary);
+    this.#goals.delete(server);
   }
 }

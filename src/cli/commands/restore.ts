@@ -3,7 +3,7 @@ import { describeTarget } from '../../core/restore/target';
 import { type RestoreTask } from '../../core/restore/task';
 import { type ClusterState } from '../../core/state';
 import { restoreDecided, restoreRequested } from '../../core/transitions';
-import { readSpec, type Known } from '../cluster';
+import { loadCluster, readSpec, type Known } from '../cluster';
 import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';
 import { type CliPorts } from '../ports';
@@ -94,11 +94,18 @@ async function accept(
     const warning = `What ${cluster} held before the restore is removed, on every server. Its WAL and its backups stay in the archive.`;
     await confirm(ports, { warning, word: cluster });
   }
+  const { view } = await loadCluster(ports, cluster);
+  const server = view.servers.find(({ name }) => name === view.state.restore?.server);
+  const seen = server?.report?.restored ?? null;
   await fileWish(ports, cluster, {
     verb: 'restore',
     message: `${ports.user} accepts what was restored`,
     grant: (state) => {
       demandRestored(state);
+      if (seen?.state !== 'reached' || seen.id !== state.restore?.current?.id) {
+        const sentence = `What was asked for is not there to be looked at yet. See: pgswarm why ${cluster}`;
+        throw refusal('NotRestored', sentence);
+      }
       return restoreDecided(state, 'accept');
     },
   });

@@ -12,6 +12,8 @@ export function renderRestore(target: RestoreTarget, machine: Machine): string {
     archive_mode: 'off',
     default_transaction_read_only: 'on',
     restore_command: restoreCommand(machine, 'recover'),
+    // What is written while nothing is archived is archived when it is accepted.
+    wal_keep_size: '1TB',
   };
   return `${[GENERATED, ...assignments(parameters)].join('\n')}\n`;
 }

@@ -3,6 +3,7 @@ import { judgeCandidates } from '../candidates';
 import { isRestoring } from '../restore/task';
 import { type SwarmSeen } from '../observation';
 import { type ServerView, type View } from '../situation';
+import { type ClusterState } from '../state';
 
 /** Task states that a node reports when the container has ended (Docker API, `TaskState`). */
 const ENDED = ['complete', 'shutdown', 'failed', 'rejected'];
@@ -35,11 +36,16 @@ const hasEnded = (swarm: SwarmSeen | null, taskId: string | null): boolean =>
 export function whyLost(view: View): string | null {
   const { state, spec, primary } = view;
   if (primary === null || state.change?.phase === 'electing') return null;
-  if (state.fenced.includes(primary.name) || isRestoring(state)) return null;
+  if (state.fenced.includes(primary.name)) return null;
+  if (isRestoring(state)) return isGivenUp(state) ? 'a person has given it up' : null;
   if (isAskedFor(view)) return 'a person has asked for another primary';
   if (spec.failover.mode === 'manual') return null;
   return whyGone(view, primary) ?? whyUnusable(view, primary);
 }
+
+/** While a restore lasts a person decides, above all that its server is dead, and with it the copy. */
+const isGivenUp = ({ request, change }: ClusterState): boolean =>
+  request?.primaryIsDead === true && request.acceptsLoss && change?.kind !== 'failover';
 
 /** `pgswarm promote` while the primary is gone. */
 function isAskedFor(view: View): boolean {

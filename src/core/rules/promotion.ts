@@ -38,7 +38,9 @@ type StoppedReport = Extract<PostgresReport, { state: 'stopped' }>;
 export function stopAnswer(from: ServerView | null, change: RoleChange): StoppedReport | null {
   const report = from?.report;
   if (report?.obeys?.task !== 'stop' || report.obeys.rollCall !== change.id) return null;
-  return report.postgres.state === 'stopped' ? report.postgres : null;
+  if (report.postgres.state !== 'stopped') return null;
+  // That it is stopped is true of a restored copy, too; where its WAL ends is of no meaning.
+  return report.restored === null ? report.postgres : { ...report.postgres, control: null };
 }
 
 /** The record in which `primary` begins its term. */

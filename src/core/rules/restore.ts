@@ -11,6 +11,7 @@ import { type ServerView, type View } from '../situation';
 import { beginRestore, endRestore, promoteRestored, refuseRestore } from '../transitions';
 import { recorded, rule, type Rule } from './rule';
 import { silenceOf } from './silence';
+import { syncOfNewPrimary } from './synchronous';
 
 interface Found {
   readonly task: RestoreTask;
@@ -27,7 +28,9 @@ const SILENCE_MAX_MS = 15_000;
 function underWay(view: View): Found | null {
   const { restore: task } = view.state;
   const server = view.servers.find(({ name }) => name === task?.server);
-  return task === null || server === undefined ? null : { task, server };
+  // A wish of another primary's data is dropped with that primary.
+  const isOfPrimary = task?.server === view.state.primary;
+  return task === null || server === undefined || !isOfPrimary ? null : { task, server };
 }
 
 function prospect(view: View): (Trial & { readonly prospect: RestoreProspect }) | null {
@@ -115,7 +118,8 @@ export const restoreRules: readonly Rule[] = [
     because: ({ order }) => `${describeTarget(order.target)} was accepted`,
     steps: ({ order, server }, view) => {
       const contract = contractOfNewPrimary(view, server.name);
-      const next = promoteRestored(view.state, contract, view.situation.now);
+      const sync = syncOfNewPrimary(view, server.name);
+      const next = promoteRestored(view.state, { contract, sync }, view.situation.now);
       return recorded(view, next, {
         rule: 'restore-accept',
         summary: `promote ${server.name}`,

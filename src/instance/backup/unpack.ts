@@ -76,7 +76,7 @@ export async function fillFromBackup(
     await requireRoom(directory, {
       what: attempted,
       where: 'the volume of that',
-      bytes: await sumOf(chain),
+      bytes: await bytesOfChain(chain),
       advice: 'Make room on it',
     });
     if (increments.length === 0) await unpackFiles(full, directory, options);
@@ -129,7 +129,8 @@ export async function unpackedBytes({ backup, directory }: StoredBackup): Promis
   return bytesOf(manifest.files) + backup.bytes;
 }
 
-async function sumOf(chain: Chain): Promise<number> {
+/** What a chain takes while it is put together. */
+export async function bytesOfChain(chain: Chain): Promise<number> {
   const each = await Promise.all(chain.map(unpackedBytes));
   return each.reduce((sum, bytes) => sum + bytes, 0);
 }

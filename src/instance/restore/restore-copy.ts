@@ -2,8 +2,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readControlData } from '../../adapters/postgres/control-data';
 import { writeDurably } from '../../adapters/postgres/durable-files';
-import { parseWalFile } from '../../core/archive/wal-files';
+import { nameOfSegment, parseWalFile, segmentAt } from '../../core/archive/wal-files';
 import { messageOf, OperatingError } from '../../core/errors';
 import { renderRestore } from '../../core/restore/in-place-settings';
 import { UPSTREAM_FILE } from '../../core/settings';
@@ -11,7 +12,7 @@ import { writeSync } from '../data-directory';
 import { type Action } from '../next-action';
 import { type Performer } from '../perform';
 import { fillFromBackup } from '../backup/unpack';
-import { beginFilling, dataDirectory, readMarks } from '../volume';
+import { abandonFilling, beginFilling, dataDirectory, readMarks } from '../volume';
 import {
   acceptRestore,
   forgetTarget,
@@ -38,8 +39,10 @@ export async function restoreCopy(
   const { dataVolume, binDirectory } = environment;
   const onProgress = (words: string): void => state.set({ busy: `restoring: ${words}` });
   try {
-    onProgress('archiving what only this server has');
-    await archiveTheRest(performer);
+    if (state.values.marks.restored === null) {
+      onProgress('archiving what only this server has');
+      await archiveTheRest(performer);
+    }
     const plan = await restoring.plan(order);
     const backup = plan.backups[0] ?? '';
     // It is looked at as a primary: paused before its end, it would hold the locks of whatever was
@@ -57,10 +60,13 @@ export async function restoreCopy(
       // Whatever the copy has followed: it follows nobody.
       await writeDurably(join(directory, UPSTREAM_FILE), '');
       await prepareRecovery(directory, renderRestore(target, machine));
+      signal.throwIfAborted();
+    } catch (error) {
+      await abandonFilling(dataVolume);
+      throw error;
     } finally {
       release();
     }
-    signal.throwIfAborted();
     const { id, at: startedAt } = order;
     await restoreInPlace(dataVolume, { id, backup, target, startedAt });
     state.set({ marks: await readMarks(dataVolume), upstream: null, rejoin: null });
@@ -105,9 +111,17 @@ export async function startRestored(
 /** From its next start on the copy is a server like any other; its timeline exists from now on. */
 export async function openRestored({ archive, environment }: Performer): Promise<void> {
   const directory = dataDirectory(environment.dataVolume);
-  for (const name of await readdir(join(directory, 'pg_wal'))) {
+  const { checkpointLsn, timeline } = await readControlData(directory, environment.binDirectory);
+  const segmentBytes = archive.database?.segmentBytes ?? 0;
+  // Behind the segment in use are old ones under new names.
+  const inUse = nameOfSegment(
+    { timeline, number: segmentAt(checkpointLsn, segmentBytes) },
+    segmentBytes,
+  );
+  for (const name of (await readdir(join(directory, 'pg_wal'))).toSorted()) {
     const file = parseWalFile(name);
-    if (file?.kind === 'history') await archive.put(file, join(directory, 'pg_wal', name));
+    const isNew = file?.kind === 'segment' && file.timeline === timeline && name < inUse;
+    if (file?.kind === 'history' || isNew) await archive.put(file, join(directory, 'pg_wal', name));
   }
   await forgetTarget(directory);
 }

@@ -14,6 +14,8 @@ import {
 } from '../../core/restore/task';
 import { type Archive } from '../archive/archive';
 import { type Backups } from '../backup/backups';
+import { requireRoom } from '../backup/room';
+import { bytesOfChain } from '../backup/unpack';
 import { type RestorePort } from '../ports';
 import { planRestore, type RestorePlan } from './plan';
 import { OBSERVE_RECOVERY, type RecoveryRow } from './recovery-sql';
@@ -21,6 +23,8 @@ import { OBSERVE_RECOVERY, type RecoveryRow } from './recovery-sql';
 export interface RestoringOptions {
   readonly archive: Pick<Archive, 'contents' | 'untilArchived'>;
   readonly backups: Pick<Backups, 'catalogue' | 'lookAfter'>;
+  /** The data volume. */
+  readonly volume: string;
   readonly postgres: { readonly connection: LocalConnection; readonly report: PostgresReport };
   /** Id of the restore whose copy is in the place of the data; null without one. */
   readonly restored: () => string | null;
@@ -52,7 +56,9 @@ export class Restoring implements RestorePort {
 
   #restored(): RestoreProgress | null {
     const id = this.#options.restored();
-    if (id === null || this.#progress?.id === id) return id === null ? null : this.#progress;
+    const isRunning = this.#options.postgres.report.state === 'primary';
+    if (id === null) return null;
+    if (this.#progress?.id === id && isRunning) return this.#progress;
     const state = this.#options.missed() === id ? 'ended' : 'replaying';
     return { id, state, lsn: null, lastCommitAt: null };
   }
@@ -79,6 +85,7 @@ export class Restoring implements RestorePort {
         for (let looks = 0; looks < 2; looks += 1) await this.#options.backups.lookAfter();
         return await this.plan(order);
       });
+      await this.#requireRoom(backups[0] ?? '');
       const from = `from backup ${backups[0] ?? ''} along timeline ${target.timeline}`;
       const words = caveat === null ? from : `${from}; ${caveat}`;
       this.#prospect = { id, isPossible: true, words };
@@ -88,10 +95,27 @@ export class Restoring implements RestorePort {
     this.#options.onChange();
   }
 
+  /** Before PostgreSQL is stopped anywhere: the copy takes its place beside the data. */
+  async #requireRoom(backup: string): Promise<void> {
+    const catalogue = await this.#options.backups.catalogue();
+    const { chain, release } = await catalogue.leaseChain(backup);
+    try {
+      await requireRoom(this.#options.volume, {
+        what: `restoring backup ${backup}`,
+        where: 'the data volume',
+        bytes: await bytesOfChain(chain),
+        advice: 'Make room there; or restore it into a new cluster',
+      });
+    } finally {
+      release();
+    }
+  }
+
   /** What is wanted back is often of the last minutes: it must be in the archive, too. */
   async #archiveThePresent(): Promise<void> {
-    const { archive, postgres, log } = this.#options;
-    if (postgres.report.state !== 'primary') return;
+    const { archive, postgres, log, restored } = this.#options;
+    // A copy has no archive, and what it has written is of no interest.
+    if (postgres.report.state !== 'primary' || restored() !== null) return;
     const query = { timeoutMs: QUERY_MAX_MS };
     const [row] = await postgres.connection.query<{ file: string }>(SWITCH_WAL, query);
     if (row === undefined || (await archive.untilArchived(row.file, ARCHIVED_MAX_MS))) return;
