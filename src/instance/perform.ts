@@ -319,8 +319,11 @@ async function openArchive({ environment, archive, backups, postgres }: Performe
     archive.use({ systemIdentifier, segmentBytes: Number(fields.segmentBytes) });
     backups.use(systemIdentifier);
   }
-  const timeline = (await readRestoreNote(environment.dataVolume))?.target.timeline;
-  archive.replayTo(typeof timeline === 'number' ? timeline : null);
+  const note = await readRestoreNote(environment.dataVolume);
+  const timeline = note?.target.timeline;
+  archive.replayTo(
+    typeof timeline === 'number' ? { timeline, endLsn: note?.walEndsAtLsn ?? null } : null,
+  );
   await archive.prepare();
 }
 

@@ -36,6 +36,7 @@ const noteOf = (id: string) => ({
   id,
   backup: 'b1',
   target: TARGET,
+  walEndsAtLsn: null,
   startedAt: '2026-11-21T18:00:00Z',
 });
 

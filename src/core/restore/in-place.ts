@@ -14,6 +14,7 @@
  * note alone decides: a copy without a note that wants it is thrown away, and what was set aside is
  * removed only once a note says that the restore is accepted.
  */
+import { type Lsn } from '../lsn';
 import { type RestoreTarget } from './target';
 
 export const RESTORE_NAMES = {
@@ -33,6 +34,8 @@ export interface RestoreNote {
   /** Id of the backup. */
   readonly backup: string;
   readonly target: RestoreTarget;
+  /** Up to here there was WAL when it was planned; null: not known. */
+  readonly walEndsAtLsn: Lsn | null;
   /** ISO 8601. */
   readonly startedAt: string;
   readonly phase: RestorePhase;

@@ -19,6 +19,7 @@ import { renderStoredFile } from '../../core/archive/stored-files';
 import {
   endOfSegment,
   parseSegment,
+  segmentAt,
   parseWalFile,
   renderWalFile,
   type WalFile,
@@ -73,6 +74,12 @@ export interface ArchiveOptions {
 /** Without the backups. */
 export type ArchiveContentsHere = Omit<RestorableArchive, 'backups'>;
 
+/** What is replayed in a restore: the timeline, and where its WAL ends, if that is known. */
+export interface ReplayTarget {
+  readonly timeline: number;
+  readonly endLsn: Lsn | null;
+}
+
 interface Parts {
   readonly database: Database;
   readonly store: ArchiveStore;
@@ -104,7 +111,7 @@ export class Archive implements WalBeside {
   #isStopping = false;
   readonly #shipped = new ShippedWal();
   /** The timeline of a restore. */
-  #target: number | null = null;
+  #target: ReplayTarget | null = null;
   #histories: Histories = {};
   /** Revision of the store in which they were looked for. */
   #historiesOf: string | null = null;
@@ -227,8 +234,8 @@ export class Archive implements WalBeside {
   }
 
   /** What is replayed leads to this timeline; null: to the newest one. */
-  replayTo(timeline: number | null): void {
-    this.#target = timeline;
+  replayTo(target: ReplayTarget | null): void {
+    this.#target = target;
   }
 
   /** Stores a file that PostgreSQL does not hand over itself. */
@@ -383,9 +390,14 @@ export class Archive implements WalBeside {
 
   #belongs(file: WalFile, segmentBytes: number): boolean {
     const segment = parseSegment(renderWalFile(file), segmentBytes);
+    if (segment === null) return true;
     const histories = this.#allHistories();
-    const target = this.#target === null ? null : lineageOf(this.#target, histories);
-    return segment === null || belongs(segment, target ?? newestLineage(histories), segmentBytes);
+    if (this.#target === null) return belongs(segment, newestLineage(histories), segmentBytes);
+    const { timeline, endLsn } = this.#target;
+    // Whoever is silent now was not counted on when the way was planned.
+    if (endLsn !== null && segment.number >= segmentAt(endLsn, segmentBytes)) return false;
+    const lineage = lineageOf(timeline, histories) ?? newestLineage(histories);
+    return belongs(segment, lineage, segmentBytes);
   }
 
   #allHistories(): Histories {

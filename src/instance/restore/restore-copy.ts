@@ -68,7 +68,8 @@ export async function restoreCopy(
       release();
     }
     const { id, at: startedAt } = order;
-    await restoreInPlace(dataVolume, { id, backup, target, startedAt });
+    const { walEndsAtLsn } = plan;
+    await restoreInPlace(dataVolume, { id, backup, target, walEndsAtLsn, startedAt });
     state.set({ marks: await readMarks(dataVolume), upstream: null, rejoin: null });
     await postgres.inspect();
   } finally {
