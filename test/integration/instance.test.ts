@@ -17,17 +17,10 @@ import { slotName } from '../../src/core/names';
 import { type InstanceSettings, type Report, type Task } from '../../src/core/protocol';
 import { FakeLeader } from './support/fake-leader';
 import { findBinDirectory, InstanceProcess, runAs } from './support/instance-process';
+import { settingsWith } from './support/told';
 
 const CLUSTER = 'orders';
-const SETTINGS: InstanceSettings = {
-  parameters: { shared_buffers: '32MB', max_connections: '40' },
-  hba: ['host all all 127.0.0.1/32 scram-sha-256'],
-  subnet: '10.0.200.0/24',
-  database: 'app',
-  owner: 'app',
-  archive: { compression: 'zstd', timeoutMs: 300_000 },
-  retention: { keep: null, maxAgeMs: null },
-};
+const SETTINGS = settingsWith({ archive: { compression: 'zstd', timeoutMs: 300_000 } });
 
 const isPrimary = ({ postgres }: Report): boolean => postgres.state === 'primary';
 const isStreaming = ({ postgres }: Report): boolean =>

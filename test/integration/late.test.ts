@@ -9,22 +9,15 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { compareLsn } from '../../src/core/lsn';
 import { slotName } from '../../src/core/names';
-import { type InstanceSettings, type Report, type Task } from '../../src/core/protocol';
+import { type Report, type Task } from '../../src/core/protocol';
 import { type LateSpec } from '../../src/core/spec';
 import { eventually } from '../support/eventually';
 import { FakeLeader } from './support/fake-leader';
 import { findBinDirectory, InstanceProcess, runAs } from './support/instance-process';
+import { settingsWith } from './support/told';
 
 const CLUSTER = 'orders';
-const SETTINGS: InstanceSettings = {
-  parameters: { shared_buffers: '32MB', max_connections: '40' },
-  hba: [],
-  subnet: '10.0.200.0/24',
-  database: 'app',
-  owner: 'app',
-  archive: { compression: 'gzip', timeoutMs: 300_000 },
-  retention: { keep: null, maxAgeMs: null },
-};
+const SETTINGS = settingsWith({ hba: [] });
 const SHIPPED: LateSpec = { replication: 'archive', hotStandby: true, applyDelayMs: 0 };
 const DELAYED: LateSpec = { ...SHIPPED, replication: 'streaming', applyDelayMs: 3_600_000 };
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { processesIn } from '../../src/adapters/postgres/processes';
 import { type BackupOrder } from '../../src/core/backup/backup';
-import { type InstanceSettings, type Report, type Task } from '../../src/core/protocol';
+import { type Report } from '../../src/core/protocol';
 import {
   DRILL_TARGET,
   type RehearsalOrder,
@@ -17,25 +17,11 @@ import { parseTarget, type TargetDocument } from '../../src/core/restore/target'
 import { until } from './support/bare-server';
 import { FakeLeader } from './support/fake-leader';
 import { findBinDirectory, freePort, InstanceProcess, runAs } from './support/instance-process';
+import { primaryWith, settingsWith } from './support/told';
 
-const SETTINGS: InstanceSettings = {
-  parameters: { shared_buffers: '32MB', max_connections: '40' },
-  hba: ['host all all 127.0.0.1/32 scram-sha-256'],
-  subnet: '10.0.200.0/24',
-  database: 'app',
-  owner: 'app',
-  archive: { compression: 'zstd', timeoutMs: 300_000 },
-  retention: { keep: null, maxAgeMs: null },
-};
+const SETTINGS = settingsWith();
 
-const PRIMARY: Task = {
-  kind: 'primary',
-  slots: [],
-  checkpointFor: null,
-  contract: null,
-  sync: null,
-  restartFor: null,
-};
+const PRIMARY = primaryWith();
 
 const BACKUP: BackupOrder = {
   id: 'b1',

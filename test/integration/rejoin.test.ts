@@ -22,19 +22,14 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { lagBytes } from '../../src/core/lsn';
 import { slotName } from '../../src/core/names';
-import {
-  type Divergence,
-  type InstanceSettings,
-  type Report,
-  type Task,
-  type Upstream,
-} from '../../src/core/protocol';
+import { type Divergence, type Report, type Task, type Upstream } from '../../src/core/protocol';
 import { FakeLeader, type TimedReport } from './support/fake-leader';
 import { findBinDirectory, InstanceProcess, runAs } from './support/instance-process';
+import { settingsWith } from './support/told';
 
 const CLUSTER = 'orders';
 /** What autovacuum commits would count as lost transactions, too. WAL is removed early. */
-const SETTINGS: InstanceSettings = {
+const SETTINGS = settingsWith({
   parameters: {
     shared_buffers: '32MB',
     autovacuum: 'off',
@@ -44,12 +39,7 @@ const SETTINGS: InstanceSettings = {
     max_wal_size: '64MB',
   },
   hba: [],
-  subnet: '10.0.200.0/24',
-  database: 'app',
-  owner: 'app',
-  archive: { compression: 'zstd', timeoutMs: 300_000 },
-  retention: { keep: null, maxAgeMs: null },
-};
+});
 const NAMES = ['pg1', 'pg2', 'pg3'] as const;
 const MEGABYTE = 1024 * 1024;
 /** The machine may have other things to do; the figures are printed, not judged. */

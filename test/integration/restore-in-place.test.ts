@@ -7,23 +7,16 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type InstanceSettings, type Report, type Task } from '../../src/core/protocol';
+import { type Report } from '../../src/core/protocol';
 import { type RestorePoint } from '../../src/core/restore/target';
 import { type RestoreWish } from '../../src/core/restore/task';
 import { eventually } from '../support/eventually';
 import { FakeLeader } from './support/fake-leader';
 import { findBinDirectory, InstanceProcess, runAs } from './support/instance-process';
+import { primaryWith, settingsWith } from './support/told';
 
 const CLUSTER = 'orders';
-const SETTINGS: InstanceSettings = {
-  parameters: { shared_buffers: '32MB' },
-  hba: ['host all all 127.0.0.1/32 scram-sha-256'],
-  subnet: '10.0.200.0/24',
-  database: 'app',
-  owner: 'app',
-  archive: { compression: 'gzip', timeoutMs: 300_000 },
-  retention: { keep: null, maxAgeMs: null },
-};
+const SETTINGS = settingsWith();
 const ISOLATED = { settings: { ...SETTINGS, isIsolated: true } } as const;
 
 const isPrimary = ({ postgres }: Report): boolean => postgres.state === 'primary';
@@ -38,10 +31,6 @@ describe('a restore in place with PostgreSQL', function () {
   let pg1: InstanceProcess;
   let orders = 0;
 
-  const primary = (changes: Partial<Extract<Task, { kind: 'primary' }>> = {}): Task => ({
-    ...{ kind: 'primary', slots: [], checkpointFor: null, contract: null, sync: null },
-    ...{ restartFor: null, ...changes },
-  });
   const orderTo = (point: RestorePoint, changes: Partial<RestoreWish['target']> = {}) => {
     orders += 1;
     const target = { point, isExclusive: false, timeline: 'latest', action: 'pause', ...changes };
@@ -50,7 +39,7 @@ describe('a restore in place with PostgreSQL', function () {
   const now = (): string => new Date().toISOString();
   /** What the primary says of a point; nothing is touched by that. */
   const ask = async (order: RestoreWish) => {
-    leader.assign('pg1', primary(), { prospect: order });
+    leader.assign('pg1', primaryWith(), { prospect: order });
     const { report } = await leader.until('pg1', ({ prospect }) => prospect?.id === order.id);
     return report.prospect!;
   };
@@ -64,12 +53,12 @@ describe('a restore in place with PostgreSQL', function () {
     return report;
   };
   const goBack = async (): Promise<void> => {
-    leader.assign('pg1', primary());
+    leader.assign('pg1', primaryWith());
     await leader.until('pg1', (report) => isPrimary(report) && report.restored === null);
   };
   const accept = async ({ id }: RestoreWish): Promise<void> => {
     leader.nextTerm();
-    leader.assign('pg1', primary({ accepted: id }));
+    leader.assign('pg1', primaryWith({ accepted: id }));
     await leader.until('pg1', (report) => isPrimary(report) && report.restored === null);
   };
   const rows = async (): Promise<string> =>
@@ -104,7 +93,7 @@ describe('a restore in place with PostgreSQL', function () {
     await pg1.start();
     leader.assign('pg1', { kind: 'initialise', volumeId: 'v1' });
     await leader.until('pg1', ({ volume }) => volume.kind === 'tagged');
-    leader.assign('pg1', primary());
+    leader.assign('pg1', primaryWith());
     await leader.until('pg1', isPrimary);
     await pg1.sql('create table history (n serial primary key, what text)');
   });
@@ -125,7 +114,7 @@ describe('a restore in place with PostgreSQL', function () {
   it('is possible to a moment ago: what is in the present segment is archived first', async () => {
     const order = { id: '20260101T000000Z', method: 'base', format: 'tar', compression: 'gzip' };
     const backup = { ...order, parent: null, bytesPerSecondMax: null, because: 'test', spec: null };
-    leader.assign('pg1', primary(), { backup: backup as never });
+    leader.assign('pg1', primaryWith(), { backup: backup as never });
     const done = await leader.until(
       'pg1',
       ({ backup: work }) => work?.state !== 'running' && work !== null,

@@ -6,32 +6,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BudgetStage } from '../../src/core/budget';
-import { type InstanceSettings, type Report, type Task } from '../../src/core/protocol';
+import { type Report } from '../../src/core/protocol';
 import { eventually } from '../support/eventually';
 import { FakeLeader } from './support/fake-leader';
 import { findBinDirectory, InstanceProcess, runAs } from './support/instance-process';
+import { primaryWith, settingsWith } from './support/told';
 
 const MEGABYTE = 1024 ** 2;
 /** Writes are refused below 64 MB. */
 const VOLUME_BYTES = 400 * MEGABYTE;
 const RESERVE_BYTES = VOLUME_BYTES / 16;
-const SETTINGS: InstanceSettings = {
+const SETTINGS = settingsWith({
   parameters: { shared_buffers: '32MB', max_connections: '40', max_wal_size: '64MB' },
-  hba: ['host all all 127.0.0.1/32 scram-sha-256'],
-  subnet: '10.0.200.0/24',
-  database: 'app',
-  owner: 'app',
-  archive: { compression: 'zstd', timeoutMs: 300_000 },
-  retention: { keep: null, maxAgeMs: null },
-};
-const PRIMARY: Task = {
-  kind: 'primary',
-  slots: [],
-  checkpointFor: null,
-  contract: null,
-  sync: null,
-  restartFor: null,
-};
+});
+const PRIMARY = primaryWith();
 
 describe('a data volume that gets full', function () {
   this.timeout(120_000);
