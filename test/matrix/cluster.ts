@@ -54,7 +54,12 @@ export class MatrixCluster {
     if (shape.smallVolumeMb !== undefined) await limitVolumes(deployment, shape.smallVolumeMb);
     const file = deployment.file(`${CLUSTER}.yaml`, specOf(shape));
     await deployment.mustPgswarm('apply', '-f', file);
-    await deployment.ready(CLUSTER, 'pg1');
+    // Small volumes are never in order.
+    await deployment.until(
+      CLUSTER,
+      'a complete cluster with pg1 as primary',
+      (status) => status.primary === 'pg1' && isSettled(status),
+    );
     // Who streams is for members of this role to see.
     await deployment.asSuperuser(CLUSTER, 'pg1', 'grant pg_monitor to app');
     const uri = (await deployment.mustPgswarm('connect', CLUSTER, '--with-password')).trim();
