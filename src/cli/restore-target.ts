@@ -28,7 +28,7 @@ export const withTargetOptions = (command: Command): Command =>
 export function targetOf(options: TargetOptions): RestoreTarget {
   const { time, lsn, xid, name, immediate, latest, exclusive, timeline } = options;
   const point = { time, lsn, xid, name, immediate, latest, exclusive, timeline };
-  const parsed = parseTarget(point, '');
+  const parsed = parseTarget({ ...point, action: 'promote' }, '');
   if (parsed.kind === 'target') return parsed.target;
   const words = parsed.findings.map(({ message, hint }) => `${message}: ${hint}`).join('; ');
   throw refusal('TargetInvalid', `The point is not clear: ${words}`);

@@ -118,7 +118,7 @@ describe('a restore on a copy', function () {
   };
 
   function preview(document: TargetDocument): RehearsalOrder {
-    const parsed = parseTarget(document);
+    const parsed = parseTarget({ ...document, action: 'promote' });
     if (parsed.kind === 'findings') throw new Error(JSON.stringify(parsed.findings));
     return order({ kind: 'preview', target: parsed.target });
   }

@@ -2,11 +2,11 @@ import { expect } from 'chai';
 import {
   describeTarget,
   parseTarget,
-  renderTarget,
   targetParameters,
   type RestoreTarget,
   type TargetDocument,
 } from '../../src/core/restore/target';
+import { assignments } from '../../src/core/settings';
 
 function targetOf(document: TargetDocument): RestoreTarget {
   const parsed = parseTarget(document);
@@ -135,14 +135,11 @@ describe('restore target', () => {
   }
 
   it('is rendered as a configuration file is written', () => {
-    expect(renderTarget(targetOf({ name: "a\\b'c\nd" }))).to.equal(
-      [
-        "recovery_target_action = 'pause'",
-        "recovery_target_name = 'a\\\\b''c\\nd'",
-        "recovery_target_timeline = 'latest'",
-        '',
-      ].join('\n'),
-    );
+    expect(assignments(targetParameters(targetOf({ name: "a\\b'c\nd" })))).to.deep.equal([
+      "recovery_target_action = 'pause'",
+      "recovery_target_name = 'a\\\\b''c\\nd'",
+      "recovery_target_timeline = 'latest'",
+    ]);
   });
 
   it('latest is promoted unless told, everything else is looked at first', () => {

@@ -29,7 +29,6 @@ export async function preview(
 ): Promise<ExitCode> {
   const { spec } = (await readSpec(ports.connect().store, cluster)).value;
   const { server = null, backup = null, wait } = options;
-  // At the end of the WAL PostgreSQL knows one action only.
   const target = targetOf(options);
   if (server !== null) serverNamed(spec, server);
   const at = ports.now().toISOString();

@@ -5,7 +5,6 @@
  */
 import { errorAt, fieldPath, quoted, type Finding } from '../findings';
 import { formatLsn, lsnBytes, type Lsn } from '../lsn';
-import { assignments } from '../settings';
 
 /** As in a `Restore` document, and as the options of the command line. */
 export interface TargetDocument {
@@ -94,10 +93,6 @@ export function targetParameters(target: RestoreTarget): Readonly<Record<string,
     ...(point.kind === 'latest' ? {} : { recovery_target_action: action }),
   };
 }
-
-/** The same as lines of a configuration file. */
-export const renderTarget = (target: RestoreTarget): string =>
-  `${assignments(targetParameters(target)).join('\n')}\n`;
 
 /** For people, to go on from `restored to …`: `just before transaction 731`. */
 export function describeTarget({ point, isExclusive, timeline }: RestoreTarget): string {

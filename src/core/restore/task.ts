@@ -2,8 +2,9 @@
  * A restore in place, from the wish to the moment when a person has decided. A point that is asked
  * for is looked at before anything is touched. Then PostgreSQL is stopped everywhere, and the primary
  * runs on a copy that was brought up to the point, for whoever operates the cluster to look at: nobody
- * else can reach it, it is read-only unless told otherwise, and no archive knows its timeline. What was there before is set aside, on every server. Another point may
- * be tried, until a person accepts what is there, which begins a new timeline, or goes back.
+ * else can reach it, it is read-only unless told otherwise, and no archive knows its timeline. What was
+ * there before is set aside, on every server. Another point may be tried, until a person accepts what
+ * is there, or goes back.
  */
 import type { Lsn } from '../lsn';
 import type { RestoreTarget } from './target';
@@ -56,7 +57,7 @@ export interface RestoreProspect {
 export interface RestoreProgress {
   readonly id: string;
   /** `ended`: there is no more WAL, and the point was not in it. */
-  readonly state: 'replaying' | 'reached' | 'ended' | 'leaving';
+  readonly state: 'replaying' | 'reached' | 'ended';
   /** How far it has been replayed; null before it could be asked. */
   readonly lsn: Lsn | null;
   /** ISO 8601: end of the last transaction that was replayed; null: none, or not known. */
