@@ -373,7 +373,7 @@ describe('verbs', () => {
       expect([ran.code, lastEvent(ran)], ran.text).to.deep.equal([0, 'restore']);
       const request = ran.state.rehearsal!.request;
       expect(request.target.point).to.deep.equal({ kind: 'time', time: '2026-11-21T17:14:59Z' });
-      expect([request.kind, request.target.action]).to.deep.equal(['preview', 'pause']);
+      expect([request.kind, request.target.action]).to.deep.equal(['preview', 'promote']);
       expect(ran.text).to.include(`${words}; orders itself is as it was.`);
       expect(ran.text).to.include('pgswarm psql orders --preview');
     });
