@@ -35,7 +35,7 @@ export const HBA_FILE = 'pg_hba.conf';
 
 const MEGABYTE = 1024 * 1024;
 /** A standby that is away may hold back this part of the volume in WAL, or so much, but never more. */
-const SLOT_WAL_SHARE = 0.25;
+export const SLOT_WAL_SHARE = 0.25;
 const SLOT_WAL_MEGABYTES_MIN = 1024;
 const SLOT_WAL_SHARE_MAX = 0.5;
 
@@ -43,10 +43,6 @@ type Parameters = Readonly<Record<string, string>>;
 
 /** Good on a small machine; the user's own values replace them. */
 export function defaultParameters(machine: Machine): Parameters {
-  const share = (part: number): number => Math.floor((machine.volumeBytes * part) / MEGABYTE);
-  // Unknown: as if there were room.
-  const most = machine.volumeBytes === 0 ? Infinity : share(SLOT_WAL_SHARE_MAX);
-  const slotWalMegabytes = Math.max(share(SLOT_WAL_SHARE), SLOT_WAL_MEGABYTES_MIN);
   return {
     jit: 'off',
     // The log is read by programs too.
@@ -56,9 +52,17 @@ export function defaultParameters(machine: Machine): Parameters {
     wal_keep_size: '128MB',
     // One call for the file system, instead of one for each file, before a crash recovery.
     recovery_init_sync_method: 'syncfs',
-    max_slot_wal_keep_size: `${Math.min(slotWalMegabytes, most)}MB`,
+    max_slot_wal_keep_size: `${slotWalMegabytes(machine.volumeBytes)}MB`,
     max_wal_senders: '16',
   };
+}
+
+/** How much WAL the slots on a volume of this size hold back; 0: the size is not known. */
+export function slotWalMegabytes(volumeBytes: number): number {
+  const share = (part: number): number => Math.floor((volumeBytes * part) / MEGABYTE);
+  // Unknown: as if there were room.
+  const most = volumeBytes === 0 ? Infinity : share(SLOT_WAL_SHARE_MAX);
+  return Math.min(Math.max(share(SLOT_WAL_SHARE), SLOT_WAL_MEGABYTES_MIN), most);
 }
 
 /** Fields of the prefix of every log line; `log-line.ts` reads them again. */

@@ -1,6 +1,8 @@
 /** `pgswarm apply`: hands a file's spec to the store, and waits for it if asked to. */
 import { acceptSpec, type Acceptance } from '../../operator/accept-spec';
+import { expectationsOf } from '../../core/expectations';
 import { DONE, FAILED, type ExitCode } from '../exit';
+import { expectationsText } from '../expectations-text';
 import { type CliPorts } from '../ports';
 import { changeLines, propose, type Proposal } from '../proposal';
 import { waitUntilReady } from '../wait';
@@ -39,4 +41,6 @@ function show({ output }: CliPorts, proposal: Proposal, { outcome, generation }:
   const { cluster } = proposal.record.spec;
   output.print(`${output.paint('strong', cluster)} ${outcome} (generation ${generation})`);
   for (const line of changeLines(proposal.changes)) output.print(line);
+  if (outcome === 'unchanged') return;
+  output.print(`\n${expectationsText(expectationsOf(proposal.record.spec), output.paint)}`);
 }

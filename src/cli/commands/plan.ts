@@ -1,7 +1,9 @@
 /** `pgswarm plan`: what `apply` would make the operator do, in order. Nothing is changed. */
 import { forecast, type Forecast, type ForecastLine } from '../../core/forecast';
+import { expectationsOf, type Expectations } from '../../core/expectations';
 import { loadSituation, type Known } from '../cluster';
 import { DONE, FAILED, refusal, type ExitCode } from '../exit';
+import { expectationsText, smallestDataVolume } from '../expectations-text';
 import { fold, json, type Output } from '../output';
 import { type CliPorts } from '../ports';
 import { changeLines, propose, type Proposal } from '../proposal';
@@ -17,8 +19,12 @@ export async function run(ports: CliPorts, options: PlanOptions): Promise<ExitCo
   if (proposal.record.deletion !== null) throw deletionUnderWay(proposal.record.spec.cluster);
   const known = await loadSituation(ports, proposal.record);
   const plan = forecast(known.situation);
-  if (options.output === 'json') ports.output.print(json(asJson(proposal, plan, known)));
-  else show(ports.output, proposal, plan);
+  const expected = expectationsOf(proposal.record.spec, smallestDataVolume(known.view));
+  if (options.output === 'json') ports.output.print(json(asJson(proposal, plan, known, expected)));
+  else {
+    show(ports.output, proposal, plan);
+    ports.output.print(`\n${expectationsText(expected, ports.output.paint)}`);
+  }
   if (known.silence !== null) ports.output.note(`\n${silenceText(known, known.silence)}`);
   return DONE;
 }
@@ -38,7 +44,12 @@ function silenceText({ situation }: Known, silence: string): string {
   return `${silence}\n${consequence}`;
 }
 
-function asJson({ outcome, changes, record }: Proposal, plan: Forecast, known: Known): unknown {
+function asJson(
+  { outcome, changes, record }: Proposal,
+  plan: Forecast,
+  known: Known,
+  expectations: Expectations,
+): unknown {
   return {
     cluster: record.spec.cluster,
     generation: record.generation,
@@ -48,6 +59,7 @@ function asJson({ outcome, changes, record }: Proposal, plan: Forecast, known: K
     end: { steady: isSteady(plan), rule: plan.end.rule, because: plan.end.because },
     waitsFor: plan.end.findings.map(({ rule, because }) => ({ rule, because })),
     writeGap: plan.writeGap,
+    expectations,
     operator: known.silence === null ? 'answers' : 'silent',
   };
 }

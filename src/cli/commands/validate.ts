@@ -1,4 +1,5 @@
 /** `pgswarm validate`: everything that is wrong with the files, at once. */
+import { expectationsOf } from '../../core/expectations';
 import { hasErrors } from '../../core/findings';
 import { type OtherCluster } from '../../core/checks';
 import { otherClusters } from '../../operator/accept-spec';
@@ -43,4 +44,5 @@ const asJson = ({ file, spec, findings }: Checked): unknown => ({
   valid: spec !== null,
   cluster: spec?.cluster ?? null,
   findings,
+  expectations: spec === null ? null : expectationsOf(spec),
 });

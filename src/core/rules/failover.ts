@@ -45,7 +45,7 @@ function elected(found: Election, view: View): Candidate | null {
 }
 
 /** How long a server that may still answer the roll call is waited for when another one is fit. */
-const STRAGGLERS_MS = 1000;
+export const STRAGGLERS_MS = 1000;
 
 /** Where the WAL of an old primary ends that is back, stopped, and could go on. */
 function returned({ from, change }: Election): Lsn | null {

@@ -8,7 +8,7 @@ import { type ClusterState } from '../state';
 /** Task states that a node reports when the container has ended (Docker API, `TaskState`). */
 const ENDED = ['complete', 'shutdown', 'failed', 'rejected'];
 /** A primary that was only waiting for a new leader has found it by then. */
-const RECEPTION_MS = 2_000;
+export const RECEPTION_MS = 2_000;
 /** A primary that runs but cannot be used for so long is given up, if another can take over. */
 const UNUSABLE_MAX_MS = 10_000;
 /** Crash recovery replays at least so much in a millisecond; measured: 60 MB/s and more. */
