@@ -196,7 +196,7 @@ function walRoom({ postgres: { parameters } }: Spec, volumeBytes: number | null)
   }
   if (volumeBytes === null) {
     const least = formatSize(slotWalMegabytes(0) * MEGABYTE);
-    const share = `${SLOT_WAL_SHARE * 100} % of the volume or ${least};
+    const share = `${SLOT_WAL_SHARE * 100} % of the volume or ${least}`;
     return { bytesMax: null, because: `${usual} ${share}, whichever is more` };
   }
   const bytes = slotWalMegabytes(volumeBytes) * MEGABYTE;
