@@ -220,7 +220,7 @@ const roughly = (bytes: number): string =>
 function archiveRoom({ archive, backup }: Spec): Room {
   const { keep, maxAgeMs } = backup.retention;
   const wanted = [
-    ...(keep === null ? [] : [`${keep} backups`]),
+    ...(keep === null ? [] : [`the newest ${keep}`]),
     ...(maxAgeMs === null ? [] : [`every point of the last ${formatDuration(maxAgeMs)}`]),
   ];
   const kept =

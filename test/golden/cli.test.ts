@@ -88,6 +88,7 @@ const transcripts: readonly Transcript[] = [
       'plan -f examples/pair.yaml',
       'plan -f test/golden/specs/moved-primary.yaml',
       'plan -f test/golden/specs/third-server.yaml',
+      'plan -f test/golden/specs/less-of-everything.yaml',
     ],
   },
   {

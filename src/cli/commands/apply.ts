@@ -4,7 +4,7 @@ import { expectationsOf } from '../../core/expectations';
 import { DONE, FAILED, type ExitCode } from '../exit';
 import { expectationsText } from '../expectations-text';
 import { type CliPorts } from '../ports';
-import { changeLines, propose, type Proposal } from '../proposal';
+import { changeLines, consequenceLines, propose, type Proposal } from '../proposal';
 import { waitUntilReady } from '../wait';
 
 export interface ApplyOptions {
@@ -40,7 +40,8 @@ export async function run(ports: CliPorts, options: ApplyOptions): Promise<ExitC
 function show({ output }: CliPorts, proposal: Proposal, { outcome, generation }: Acceptance): void {
   const { cluster } = proposal.record.spec;
   output.print(`${output.paint('strong', cluster)} ${outcome} (generation ${generation})`);
-  for (const line of changeLines(proposal.changes)) output.print(line);
+  for (const line of changeLines(proposal.changes, output.paint)) output.print(line);
+  for (const line of consequenceLines(proposal.consequences, output.paint)) output.print(line);
   if (outcome === 'unchanged') return;
   output.print(`\n${expectationsText(expectationsOf(proposal.record.spec), output.paint)}`);
 }

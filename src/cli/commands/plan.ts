@@ -6,7 +6,7 @@ import { DONE, FAILED, refusal, type ExitCode } from '../exit';
 import { expectationsText, smallestDataVolume } from '../expectations-text';
 import { fold, json, type Output } from '../output';
 import { type CliPorts } from '../ports';
-import { changeLines, propose, type Proposal } from '../proposal';
+import { changeLines, consequenceLines, propose, type Proposal } from '../proposal';
 
 export interface PlanOptions {
   readonly file: string;
@@ -45,7 +45,7 @@ function silenceText({ situation }: Known, silence: string): string {
 }
 
 function asJson(
-  { outcome, changes, record }: Proposal,
+  { outcome, changes, consequences, record }: Proposal,
   plan: Forecast,
   known: Known,
   expectations: Expectations,
@@ -55,6 +55,7 @@ function asJson(
     generation: record.generation,
     outcome,
     changes,
+    consequences,
     steps: plan.lines.map(({ rule, text }, index) => ({ number: index + 1, rule, text })),
     end: { steady: isSteady(plan), rule: plan.end.rule, because: plan.end.because },
     waitsFor: plan.end.findings.map(({ rule, because }) => ({ rule, because })),
@@ -66,7 +67,8 @@ function asJson(
 
 function show(output: Output, proposal: Proposal, plan: Forecast): void {
   output.print(headline(output, proposal));
-  for (const line of changeLines(proposal.changes)) output.print(line);
+  for (const line of changeLines(proposal.changes, output.paint)) output.print(line);
+  for (const line of consequenceLines(proposal.consequences, output.paint)) output.print(line);
   output.print('');
   for (const line of stepLines(output, plan.lines)) output.print(line);
   if (plan.lines.length === 0 && isSteady(plan)) output.print('Nothing to do.');
