@@ -1,6 +1,6 @@
 /**
- * Writes the parts of the documentation that follow from the code: the decision table and the
- * state machines. `npm run generate`; test/tidy proves that they are fresh.
+ * Writes the parts of the documentation that follow from the code: the decision table, the state
+ * machines, the command line and the metrics. `npm run generate`; test/tidy proves that they are fresh.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { type Section } from '../src/core/rules/rule';
 import { renderCliReference } from '../src/cli/reference';
 import { clusterMachine } from '../src/operator/cluster-machine';
 import { lifeMachine } from '../src/instance/life-machine';
+import { renderMetrics } from './metrics-reference';
 
 const ROOT = join(__dirname, '..');
 
@@ -23,6 +24,7 @@ export const generateDocuments = (): readonly GeneratedDocument[] => [
   { path: 'docs/reference/rules.md', text: renderRules() },
   { path: 'docs/reference/machines.md', text: renderMachines() },
   { path: 'docs/reference/cli.md', text: renderCliReference() },
+  { path: 'docs/reference/metrics.md', text: renderMetrics() },
 ];
 
 const SECTIONS: Readonly<Record<Section, string>> = {

@@ -18,6 +18,8 @@ export const OPERATOR_SERVICE = 'pgswarm_operator';
 export const OPERATOR_PORT = 7700;
 /** Port of every instance manager's health API. */
 export const INSTANCE_PORT = 7701;
+/** Port of an operator's metrics on the control network; the same as that of the instances' own. */
+export const METRICS_PORT = INSTANCE_PORT;
 /** Port on which every instance manager is asked for promises by its peers. */
 export const PEER_PORT = 7702;
 /** PostgreSQL's port inside every instance's container. */

@@ -90,6 +90,12 @@ export interface ServerStatus {
   readonly role: 'primary' | 'standby' | null;
   /** `running`, `streaming`, `stopped`, `cloning from pg1 …`, `unknown`, … */
   readonly state: string;
+  /** It has reported lately. */
+  readonly known: boolean;
+  /** It streams, and the primary says so, too. */
+  readonly streaming: boolean;
+  /** It is behind on purpose. */
+  readonly late: boolean;
   readonly timeline: number | null;
   readonly receivedLsn: string | null;
   readonly replayedLsn: string | null;
@@ -261,6 +267,9 @@ function serverStatus(view: View, server: ServerView): ServerStatus {
     address: addressOf(view, server),
     role: roleOf(server),
     state: stateOf(view, server),
+    known: server.report !== null,
+    streaming: isStreaming(server, view),
+    late: isLate(server.spec),
     ...positionsOf(view, server),
     dataVolume: server.report?.dataVolume ?? null,
     archive: archiveStatus(server.report?.archive ?? null, view.situation.now),

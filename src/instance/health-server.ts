@@ -1,6 +1,8 @@
-/** Health for load balancers and people: 200 or 503, and why as JSON. */
+/** Health for load balancers and people, 200 or 503, and why as JSON; metrics for Prometheus. */
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
+import { METRICS_PATH, sendMetrics } from '../adapters/metrics/metrics-server';
+import { type Exposition } from '../adapters/metrics/exposition';
 import { lsnBytes } from '../core/lsn';
 import { type Report, type Task } from '../core/protocol';
 
@@ -12,6 +14,8 @@ export interface Health {
   readonly contactAgeMs: number | null;
   /** Since the heartbeat loop last came round. */
   readonly heartAgeMs: number;
+  /** Until it may not accept writes any more; null when it needs no lease. */
+  readonly leaseLeftMs: number | null;
 }
 
 export interface Verdict {
@@ -50,9 +54,17 @@ export function judgeReplica({ report }: Health, lagBytesMax: number | null): Ve
 }
 
 /** Answers until it is closed. */
-export async function serveHealth(port: number, health: () => Health): Promise<Server> {
+export async function serveHealth(
+  port: number,
+  health: () => Health,
+  metrics: Pick<Exposition, 'text' | 'contentType'>,
+): Promise<Server> {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    if (pathname === METRICS_PATH) {
+      void sendMetrics(response, metrics);
+      return;
+    }
     const { status, body } = answer(pathname, searchParams, health());
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(`${JSON.stringify(body)}\n`);
@@ -81,8 +93,10 @@ function answer(
     }
     case '/status':
       return { status: 200, body: health.report };
-    default:
-      return { status: 404, body: { reason: 'there is /healthz, /primary, /replica, /status' } };
+    default: {
+      const reason = `there is /healthz, /primary, /replica, /status, ${METRICS_PATH}`;
+      return { status: 404, body: { reason } };
+    }
   }
 }
 

@@ -147,6 +147,7 @@ export class Instance {
       task: this.#state.values.assignment?.task ?? null,
       contactAgeMs: this.#heart.contactAgeMs,
       heartAgeMs: this.#heart.ageMs,
+      leaseLeftMs: this.#tenure.leftMs,
     };
   }
 

@@ -19,6 +19,7 @@ import { messageOf, OperatingError } from '../core/errors';
 import { type Lsn } from '../core/lsn';
 import { type PostgresReport, type Problem } from '../core/protocol';
 import { hasData, hasStandbySignal, removeLeftOverLock } from './data-directory';
+import { type PostgresMeter } from './instance-metrics';
 import { Observer } from './observer';
 import { RepeatedMessages } from './repeated-messages';
 import { crashesInARow, restartDelayMs } from './restart-pacing';
@@ -33,6 +34,8 @@ export interface LocalPostgresOptions {
   readonly startTimeoutMs: number;
   /** Up to where a standby has surely replayed what the archive gave it; null when not known. */
   readonly shippedLsn: () => Lsn | null;
+  /** Absent: nobody wants to know. */
+  readonly meter?: PostgresMeter;
   readonly log: Log;
   /** Called whenever something of what can be read here may have become different. */
   readonly onChange: () => void;
@@ -178,6 +181,7 @@ export class LocalPostgres {
     const onLog = (entry: LogEntry): void => this.#read(entry);
     const postmaster = new Postmaster({ directory, binDirectory, onLog });
     this.#postmaster = postmaster;
+    this.#options.meter?.started();
     this.#readyAtMs = Infinity;
     this.#enter('starting');
     this.#ended = this.#watchEnd(postmaster);
@@ -228,6 +232,7 @@ export class LocalPostgres {
   async fence(times: FenceTimes): Promise<void> {
     this.#fences += 1;
     this.#fencesUnderWay += 1;
+    this.#options.meter?.fenced();
     try {
       const postmaster = this.#postmaster;
       if (postmaster === null) await killProcessesIn(this.#options.directory);
@@ -393,6 +398,7 @@ export class LocalPostgres {
 
   #noteCrash(exit: Exit): void {
     this.#crashes = crashesInARow(this.#crashes, performance.now() - this.#readyAtMs);
+    this.#options.meter?.crashed();
     this.#options.log.error('PostgreSQL has ended by itself', { ...exit });
   }
 

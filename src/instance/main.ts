@@ -20,6 +20,7 @@ import {
 import { startGuard } from './guard';
 import { serveHealth } from './health-server';
 import { Instance } from './instance';
+import { InstanceMetrics } from './instance-metrics';
 import { LocalPostgres } from './local-postgres';
 import { type LocalState, type Remembered } from './local-state';
 import { perform, prepareMachine } from './perform';
@@ -40,6 +41,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
   const machine = await prepareMachine(environment, secrets);
   const volume = await volumeOf(environment);
   log.info('Instance manager started', { volume: volume.kind, postgres: machine.majorVersion });
+  const metrics = new InstanceMetrics(environment);
   const peers = new PeerClient({ cluster, key: secrets.control, port: environment.peerPort });
   const archive: Archive = new Archive({
     volume: environment.archiveVolume,
@@ -48,6 +50,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     spoolDirectory: spoolFolder(environment.dataVolume),
     peers,
     backups: () => baseBackupsOf(backups.listed),
+    meter: metrics,
     log,
   });
   await archive.listen();
@@ -78,17 +81,19 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     volume,
     remembered: await rememberedBy(environment),
     stopGraceMs: environment.stopGraceMs,
-    control: new ControlClient({
-      cluster,
-      key: secrets.control,
-      operators: environment.operators,
-      operatorPort: environment.operatorPort,
-    }),
+    control: metrics.timed(
+      new ControlClient({
+        cluster,
+        key: secrets.control,
+        operators: environment.operators,
+        operatorPort: environment.operatorPort,
+      }),
+    ),
     peers,
     log,
     assemble: (state, onChange) =>
       assemble(
-        { environment, secrets, machine, archive, backups, rehearsals, log },
+        { environment, secrets, machine, archive, backups, rehearsals, metrics, log },
         state,
         onChange,
       ),
@@ -110,7 +115,12 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
   });
   // Without the volume's lock another container may be this server: a promise would bind nobody.
   if (environment.volumeProblem === null) peerServer.listen(environment.peerPort);
-  const health = await serveHealth(environment.httpPort, () => instance.health());
+  metrics.show(() => instance.health());
+  const health = await serveHealth(
+    environment.httpPort,
+    () => instance.health(),
+    metrics.exposition,
+  );
   const terminate = (signal: NodeJS.Signals): void => {
     log.info('Told to end: stopping PostgreSQL', { signal });
     instance.terminate();
@@ -144,12 +154,13 @@ interface Surroundings {
   readonly archive: Archive;
   readonly backups: Backups;
   readonly rehearsals: Rehearsals;
+  readonly metrics: InstanceMetrics;
   readonly log: Log;
 }
 
 /** PostgreSQL, its guard, and the hands that act on both. */
 function assemble(
-  { environment, secrets, machine, archive, backups, rehearsals, log }: Surroundings,
+  { environment, secrets, machine, archive, backups, rehearsals, metrics, log }: Surroundings,
   state: LocalState,
   onChange: () => void,
 ): InstanceParts {
@@ -162,6 +173,7 @@ function assemble(
     address,
     startTimeoutMs,
     shippedLsn: () => archive.shippedLsn,
+    meter: metrics,
     log,
     onChange: () => {
       archive.stopping(postgres.report.state === 'stopping');

@@ -26,6 +26,8 @@ import { GapClock } from './gap-clock';
 import { LeaseBook } from './lease-book';
 import { ReportBook } from './report-book';
 import { LateClock } from './late-clock';
+import { measuredLoop } from './measured';
+import { type OperatorMeter } from './operator-metrics';
 import { StreamClock } from './stream-clock';
 import { Suspicion } from './suspicion';
 import { SwarmView } from './swarm-view';
@@ -50,6 +52,8 @@ export interface ControllerPorts {
   readonly leadingLeftMs: () => number;
   /** The cluster's records are gone. */
   readonly onForgotten: (cluster: string) => void;
+  /** Absent: nobody wants to know. */
+  readonly meter?: Pick<OperatorMeter, 'round' | 'decided'>;
 }
 
 export class ClusterController implements ClusterLoop {
@@ -104,7 +108,8 @@ export class ClusterController implements ClusterLoop {
     });
     this.#leadingSinceMs = ports.clock.monotonicMs();
     this.#gap = new GapClock(() => ports.clock.monotonicMs());
-    this.#actor = createActor(clusterMachine(this));
+    const loop = ports.meter === undefined ? this : measuredLoop(this, clock, ports.meter);
+    this.#actor = createActor(clusterMachine(loop));
   }
 
   /** First makes every write of the leader before this one fail, then begins to look. */
@@ -272,6 +277,7 @@ export class ClusterController implements ClusterLoop {
       const { rule, because } = decision;
       const level = decision.steps.length > 0 || rule === 'steady' ? 'info' : 'debug';
       this.#ports.log.log(level, 'decided', { cluster: this.cluster, rule, because });
+      this.#ports.meter?.decided(rule);
     }
     this.#decision = decision;
     if (decision.steps.length === 0) this.#failure = null;

@@ -1,18 +1,24 @@
 /** Puts the operator together: Docker, store, leadership, API, watched folder. */
 import { randomUUID } from 'node:crypto';
+import { type Server } from 'node:http';
 import { openLocalServer } from '../adapters/control/local-server';
 import { createControlServer, OPERATORS } from '../adapters/control/server';
 import { createLog, type Log } from '../adapters/log';
+import { serveMetrics } from '../adapters/metrics/metrics-server';
 import { openDocker, requireManager, type Docker } from '../adapters/swarm/docker';
 import { mountRootKey } from '../adapters/swarm/root-key';
 import { createStore } from '../adapters/swarm/store';
 import { createSwarm } from '../adapters/swarm/swarm';
+import { messageOf } from '../core/errors';
 import { OPERATOR_PORT } from '../core/names';
 import { type NotLeader } from '../core/protocol';
 import { cliRoutes } from './cli-routes';
 import { Keyring } from './keyring';
 import { Leadership } from './leadership';
+import { measuredStore } from './measured';
+import { metricsPort } from './metrics-port';
 import { Operator } from './operator';
+import { OperatorMetrics } from './operator-metrics';
 import { type Clock, type Swarm } from '../core/ports';
 import { type SpecFolder } from './spec-folder';
 import { instanceImage, ownAddress, untilItWorks } from './surroundings';
@@ -24,6 +30,7 @@ const clock: Clock = { monotonicMs: () => performance.now(), now: () => new Date
 export async function runOperator(environment: NodeJS.ProcessEnv): Promise<number> {
   const node = environment['PGSWARM_NODE'] ?? 'node';
   const log = createLog({ component: 'operator', node });
+  const metricsAt = metricsPort(environment['PGSWARM_METRICS_PORT']);
   const docker = openDocker();
   await untilItWorks(log, () => requireManager(docker));
   const address = await untilItWorks(log, ownAddress);
@@ -35,7 +42,7 @@ export async function runOperator(environment: NodeJS.ProcessEnv): Promise<numbe
     image,
     folder: environment['PGSWARM_WATCH'],
   });
-  const close = await serve(parts, address);
+  const close = await serve(parts, address, metricsAt);
   parts.leadership.start();
   log.info('operator started', { address, image });
 
@@ -55,6 +62,7 @@ interface Parts {
   readonly swarm: Swarm;
   /** null when no folder is watched. */
   readonly folder: SpecFolder | null;
+  readonly metrics: OperatorMetrics;
   readonly log: Log;
 }
 
@@ -67,7 +75,8 @@ interface Settings {
 
 function assemble(docker: Docker, log: Log, settings: Settings): Parts {
   const { node, address, image } = settings;
-  const store = createStore(docker);
+  const metrics = new OperatorMetrics();
+  const store = measuredStore(createStore(docker), metrics);
   const keyring = new Keyring({ store, clock });
   const swarm = createSwarm(docker, clock, ({ cluster, purpose }) => {
     const uid = operator.uidOf(cluster);
@@ -94,6 +103,7 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     node,
     leadership,
     newUid: randomUUID,
+    meter: metrics,
     fingerprints: (cluster, uid) => keyring.fingerprints(cluster, uid),
   });
   const folder = watchFolder(settings.folder, { store, operator, log, clock });
@@ -106,12 +116,17 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     await operator.lead(epoch, areLeasesOver);
     if (leadership.isLeading()) folder?.start();
   };
-  return { operator, leadership, keyring, swarm, folder, log };
+  metrics.show({
+    leadingLeftMs: () => leadership.leftMs(),
+    clusters: () => operator.clusters(),
+    statusOf: (cluster) => operator.controller(cluster).status(),
+  });
+  return { operator, leadership, keyring, swarm, folder, metrics, log };
 }
 
 /** Listens for instances, other operators and the CLI; returns what closes it all. */
-async function serve(parts: Parts, address: string): Promise<() => void> {
-  const { operator, leadership, keyring, swarm, log } = parts;
+async function serve(parts: Parts, address: string, metricsAt: number | null): Promise<() => void> {
+  const { operator, leadership, keyring, swarm, metrics, log } = parts;
   const notLeader = (): NotLeader | null =>
     leadership.isLeading() ? null : { notLeader: true, leader: leadership.leaderAddress() };
   const routes = cliRoutes(operator, keyring);
@@ -125,7 +140,9 @@ async function serve(parts: Parts, address: string): Promise<() => void> {
     routes,
     log,
   });
-  control.listen(OPERATOR_PORT, address.split(':')[0]);
+  const host = address.split(':')[0] ?? '';
+  control.listen(OPERATOR_PORT, host);
+  const exposed = await expose(metrics, { port: metricsAt, host }, log);
   const local = await openLocalServer({ routes, notLeader, operatorKey, log });
   const stopWatching = swarm.watch((what) => operator.changed(what));
   return () => {
@@ -133,7 +150,24 @@ async function serve(parts: Parts, address: string): Promise<() => void> {
     local.close();
     control.close();
     control.closeAllConnections();
+    exposed?.close();
+    exposed?.closeAllConnections();
   };
+}
+
+/** Clusters are looked after, whether they are measured or not. */
+async function expose(
+  { exposition }: OperatorMetrics,
+  { port, host }: { readonly port: number | null; readonly host: string },
+  log: Log,
+): Promise<Server | null> {
+  if (port === null) return null;
+  try {
+    return await serveMetrics({ port, host }, exposition);
+  } catch (error) {
+    log.error('the metrics cannot be asked for', { host, port, message: messageOf(error) });
+    return null;
+  }
 }
 
 function terminated(): Promise<void> {

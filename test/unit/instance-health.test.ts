@@ -66,6 +66,7 @@ const health = (
   task,
   contactAgeMs: 0,
   heartAgeMs: 0,
+  leaseLeftMs: null,
   ...changes,
 });
 

@@ -47,6 +47,7 @@ import { discardWal } from './discard-wal';
 import { setMark } from './marks';
 import { milestonesIn } from './milestones';
 import { GrowthRate } from '../growth-rate';
+import { type ArchiveMeter } from '../instance-metrics';
 import { PeerArchives, type Database } from './peer-archives';
 import {
   openRecoverySource,
@@ -68,6 +69,8 @@ export interface ArchiveOptions {
   readonly peers: Pick<PeerClient, 'holdingsOf' | 'openArchived'>;
   /** Those in the volume from which a recovery can begin. */
   readonly backups: () => readonly BaseBackup[];
+  /** Absent: nobody wants to know. */
+  readonly meter?: ArchiveMeter;
   readonly log: Log;
 }
 
@@ -345,7 +348,7 @@ export class Archive implements WalBeside {
   // ── for PostgreSQL ───────────────────────────────────────────────────────────────────────
 
   #assemble(database: Database): Parts {
-    const { volume, walDirectory, spoolDirectory, log } = this.#options;
+    const { volume, walDirectory, spoolDirectory, meter, log } = this.#options;
     const { segmentBytes } = database;
     const store = new ArchiveStore({
       ...database,
@@ -367,7 +370,7 @@ export class Archive implements WalBeside {
     });
     // Every heartbeat asks for the report.
     const onChange = (): void => undefined;
-    const archiver = new Archiver({ store, walDirectory, segmentBytes, log, onChange });
+    const archiver = new Archiver({ store, walDirectory, segmentBytes, meter, log, onChange });
     return { database, store, archiver, restorer };
   }
 

@@ -13,6 +13,7 @@ import { type Log } from '../../adapters/log';
 import { type ArchiveStore } from './archive-store';
 import { readReadyFiles } from './ready-files';
 import { GrowthRate } from '../growth-rate';
+import { type ArchiveMeter } from '../instance-metrics';
 import { DONE, later, LEAVE, type WalAnswer } from './wal-socket';
 
 export interface ArchiverOptions {
@@ -21,6 +22,8 @@ export interface ArchiverOptions {
   readonly walDirectory: string;
   readonly segmentBytes: number;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** Absent: nobody wants to know. */
+  readonly meter?: ArchiveMeter | undefined;
   /** Called whenever `state` may show something different. */
   readonly onChange: () => void;
 }
@@ -165,9 +168,16 @@ export class Archiver {
   }
 
   async #store(file: WalFile, path: string): Promise<void> {
+    const { store, meter, segmentBytes } = this.#options;
+    const beganMs = performance.now();
     this.#running += 1;
     try {
-      await this.#options.store.put(file, path);
+      await store.put(file, path);
+      const bytes = file.kind === 'segment' ? segmentBytes : 0;
+      meter?.archived(bytes, performance.now() - beganMs);
+    } catch (error) {
+      meter?.archiveFailed();
+      throw error;
     } finally {
       this.#running -= 1;
     }
