@@ -39,6 +39,15 @@ export const COMMANDS = {
     summary: 'why a cluster is as it is',
     examples: ['pgswarm why orders'],
   },
+  simulate: {
+    does: 'Foretells what would become of a cluster that lost nodes or servers now: who would take over or why nobody would, what would be lost, how long writes would be away, and what else is on those nodes. Decided by the operator’s own rules from what it has seen last. Changes nothing.',
+    summary: 'what the loss of a node would do',
+    examples: [
+      'pgswarm simulate orders --lose n1',
+      'pgswarm simulate orders --lose n1,n2',
+      'pgswarm simulate orders --lose server:pg1 -o json',
+    ],
+  },
   connect: {
     does: 'Prints a libpq URI that names every server: clients find the primary by themselves, before and after a change (target_session_attrs).',
     summary: 'a URI that follows the primary',

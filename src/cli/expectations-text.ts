@@ -6,6 +6,7 @@ import { fold, table, type Paint } from './output';
 const FAULTS: Readonly<Record<Fault, string>> = {
   container: 'its container dies',
   node: 'its node is lost',
+  operatorLeader: '… that led the operators',
   swarmLeader: '… that led the Swarm',
 };
 
@@ -33,7 +34,8 @@ export function expectationsText(expected: Expectations, paint: Paint): string {
 
 const indented = (text: string): string => text.replaceAll(/^/gm, '  ');
 
-function secondsText(ms: number): string {
+/** `0.4 s`, `17 s`. */
+export function secondsText(ms: number): string {
   return `${ms < 10_000 ? (ms / 1000).toFixed(1) : Math.round(ms / 1000)} s`;
 }
 

@@ -20,6 +20,7 @@ import type * as Psql from './commands/psql';
 import type * as Reclone from './commands/reclone';
 import type * as Restart from './commands/restart';
 import type * as Restore from './commands/restore';
+import type * as Simulate from './commands/simulate';
 import type * as Status from './commands/status';
 import type * as Validate from './commands/validate';
 import type * as Why from './commands/why';
@@ -44,6 +45,7 @@ export const lazy = {
   reclone: (): typeof Reclone => require('./commands/reclone') as typeof Reclone,
   restart: (): typeof Restart => require('./commands/restart') as typeof Restart,
   restore: (): typeof Restore => require('./commands/restore') as typeof Restore,
+  simulate: (): typeof Simulate => require('./commands/simulate') as typeof Simulate,
   status: (): typeof Status => require('./commands/status') as typeof Status,
   validate: (): typeof Validate => require('./commands/validate') as typeof Validate,
   why: (): typeof Why => require('./commands/why') as typeof Why,

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
+import { dump } from 'js-yaml';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'dim' | 'strong';
 
@@ -115,6 +116,13 @@ const NO_BORDERS = Object.fromEntries(
   ]),
 ) as Record<string, string>;
 Object.assign(NO_BORDERS, { mid: '', 'mid-mid': '', middle: '' });
+
+/** What `-o` may ask for. */
+export type Format = 'json' | 'yaml';
+
+/** As `-o json` or `-o yaml` prints it. */
+export const serialised = (value: unknown, format: Format): string =>
+  format === 'json' ? json(value) : dump(JSON.parse(json(value))).trimEnd();
 
 /** As `-o json` prints it. */
 export const json = (value: unknown): string => JSON.stringify(value, null, 2);

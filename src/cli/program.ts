@@ -23,6 +23,7 @@ import { type PsqlOptions } from './commands/psql';
 import { type RecloneOptions } from './commands/reclone';
 import { type RestartOptions } from './commands/restart';
 import { type RestoreOptions } from './commands/restore';
+import { type SimulateOptions } from './commands/simulate';
 import { type StatusOptions } from './commands/status';
 import { type ValidateOptions } from './commands/validate';
 
@@ -109,6 +110,13 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
       .argument('<CLUSTER>', 'its name')
       .action(async (cluster: string) => {
         finished(await lazy.why().run(ports, cluster));
+      }),
+    describe('simulate')
+      .argument('<CLUSTER>', 'its name')
+      .requiredOption('--lose <NAMES>', 'nodes or servers, with commas; may be repeated', names)
+      .addOption(format('json', 'yaml'))
+      .action(async (cluster: string, options: SimulateOptions) => {
+        finished(await lazy.simulate().run(ports, cluster, options));
       }),
     describe('connect')
       .argument('<CLUSTER>', 'its name')
@@ -306,6 +314,11 @@ const role = (): Option =>
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   value,
+];
+
+const names = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...value.split(',').filter((name) => name !== ''),
 ];
 
 function count(text: string): number {

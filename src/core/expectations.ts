@@ -26,7 +26,7 @@ export interface Expectations {
   readonly archive: Room;
 }
 
-export type Fault = 'container' | 'node' | 'swarmLeader';
+export type Fault = 'container' | 'node' | 'operatorLeader' | 'swarmLeader';
 
 export interface Outage {
   /** What becomes of the primary. */
@@ -48,17 +48,17 @@ export interface Room {
   readonly because: string;
 }
 
-type Range = Omit<Outage, 'fault'>;
+export type Range = Omit<Outage, 'fault'>;
 
 /** Measured: from a container's end until the operator has heard of it from Swarm. */
 const EXIT_HEARD = { bestMs: 400, typicalMs: 700 };
 /** Measured: roll call and promotion, until the first commit. */
-const TAKE_OVER: Range = { bestMs: 0, typicalMs: 300, worstMs: 500 };
+export const TAKE_OVER: Range = { bestMs: 0, typicalMs: 300, worstMs: 500 };
 /**
  * Swarm's Raft elects after 10 to 20 s without a leader (swarmkit: ten ticks of a second, and as much
  * again by chance); votes that are split cost more: so much was seen.
  */
-const RAFT_ELECTION: Range = { bestMs: 10_000, typicalMs: 15_000, worstMs: 25_000 };
+export const RAFT_ELECTION: Range = { bestMs: 10_000, typicalMs: 15_000, worstMs: 25_000 };
 
 const MEGABYTE = 1024 * 1024;
 const GIGABYTE = 1024 * MEGABYTE;
@@ -96,16 +96,21 @@ const successorsOf = ({ servers, primary, failover }: Spec): readonly ServerSpec
 const isSameNode = (a: ServerSpec['node'], b: ServerSpec['node'] | undefined): boolean =>
   JSON.stringify(a) === JSON.stringify(b);
 
+/** The operators' leader keeps away from primaries: its loss with one is the exception. */
 function outagesOf(spec: Spec, isApart: boolean): readonly Outage[] {
-  const node = nodeLost(spec);
-  const container = { fault: 'container' as const, ...containerEnded(spec, node) };
-  if (!isApart) return [container];
-  return [
-    container,
-    { fault: 'node', ...node },
-    { fault: 'swarmLeader', ...swarmLeaderLost(spec) },
-  ];
+  const faults: readonly Fault[] = isApart ? ['container', 'node', 'swarmLeader'] : ['container'];
+  return faults.map((fault) => outageOf(spec, fault));
 }
+
+const RANGES: Readonly<Record<Fault, (spec: Spec) => Range>> = {
+  container: containerEnded,
+  node: nodeLost,
+  operatorLeader: operatorLeaderLost,
+  swarmLeader: swarmLeaderLost,
+};
+
+/** How long writes are away when this becomes of the primary and somebody takes over. */
+export const outageOf = (spec: Spec, fault: Fault): Outage => ({ fault, ...RANGES[fault](spec) });
 
 /**
  * The primary's lease was renewed up to a heartbeat ago, and has to run out. At worst a server that
@@ -121,13 +126,25 @@ function nodeLost({ failover }: Spec): Range {
 }
 
 /** Where Swarm does not say that it has ended, the lease decides. */
-function containerEnded({ failover }: Spec, { worstMs }: Range): Range {
+function containerEnded(spec: Spec): Range {
+  const { failover } = spec;
   const heardMs = (ms: number): number => Math.max(ms, failover.delayMs);
   return {
     bestMs: heardMs(EXIT_HEARD.bestMs) + TAKE_OVER.bestMs,
     typicalMs: heardMs(EXIT_HEARD.typicalMs) + TAKE_OVER.typicalMs,
-    worstMs,
+    worstMs: nodeLost(spec).worstMs,
   };
+}
+
+/** Another operator leads when the leader's own lease is over, and waits for the primary to come. */
+function operatorLeaderLost({ failover }: Spec): Range {
+  const { leaseMs, driftMs, renewEveryMs, lookEveryMs } = LEADERSHIP_TIMING;
+  const laterMs = leaseMs + driftMs + RECEPTION_MS + failover.delayMs;
+  return plus(TAKE_OVER, {
+    bestMs: laterMs - renewEveryMs,
+    typicalMs: laterMs - renewEveryMs / 2 + lookEveryMs / 2,
+    worstMs: laterMs + lookEveryMs + STRAGGLERS_MS,
+  });
 }
 
 /** Nothing can be written before Raft has elected; by then every lease is over. */

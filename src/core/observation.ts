@@ -61,6 +61,8 @@ export interface NodeSeen {
   readonly availability: string;
   /** Operators run on managers. */
   readonly isManager: boolean;
+  /** Leads Swarm's Raft; absent: not known. */
+  readonly isSwarmLeader?: boolean;
   /** Address at which published ports are reached. */
   readonly address: string;
 }

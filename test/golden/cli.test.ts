@@ -97,6 +97,19 @@ const transcripts: readonly Transcript[] = [
     commands: ['plan -f test/golden/specs/moved-primary.yaml', 'why orders', 'status orders'],
   },
   {
+    name: 'simulate',
+    world: () => world(pair()),
+    commands: [
+      'simulate orders --lose n1',
+      'simulate orders --lose pg2',
+      'simulate orders --lose n1,n3',
+      'simulate orders --lose n2,n3',
+      'simulate orders --lose n4',
+      'simulate orders',
+      'simulate orders --lose pg1 -o yaml',
+    ],
+  },
+  {
     name: 'cluster',
     world: () => world(pair()),
     commands: [

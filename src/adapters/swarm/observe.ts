@@ -48,7 +48,7 @@ interface NodeAnswer {
   };
   readonly Description: { readonly Hostname: string };
   readonly Status: { readonly State: string; readonly Addr?: string };
-  readonly ManagerStatus?: { readonly Addr?: string } | null;
+  readonly ManagerStatus?: { readonly Addr?: string; readonly Leader?: boolean } | null;
 }
 
 interface ServiceAnswer {
@@ -92,6 +92,7 @@ function nodeSeen(node: NodeAnswer): NodeSeen {
     state: node.Status.State,
     availability: node.Spec.Availability,
     isManager: node.Spec.Role === 'manager',
+    isSwarmLeader: node.ManagerStatus?.Leader === true,
     address: addressOf(node),
   };
 }

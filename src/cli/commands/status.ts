@@ -1,14 +1,12 @@
 /** `pgswarm status`: roles, lag, term, what is not as it should be, and the last change. */
-import { dump } from 'js-yaml';
-import { type Status } from '../../core/status';
 import { clusterNames, loadCluster } from '../cluster';
 import { DONE, type ExitCode } from '../exit';
-import { json } from '../output';
+import { serialised, type Format } from '../output';
 import { type CliPorts } from '../ports';
 import { statusLines, statusText, type StatusView } from '../status-text';
 
 export interface StatusOptions {
-  readonly output?: 'json' | 'yaml';
+  readonly output?: Format;
   readonly watch?: boolean;
 }
 
@@ -34,7 +32,7 @@ export async function run(
 async function look(
   ports: CliPorts,
   cluster: string | undefined,
-  format: 'json' | 'yaml' | null,
+  format: Format | null,
 ): Promise<string> {
   if (cluster !== undefined) {
     const view = await loadCluster(ports, cluster);
@@ -53,6 +51,3 @@ async function look(
 
 const textOf = ({ output, now }: CliPorts, view: StatusView): string =>
   statusText(view, now(), output.paint);
-
-const serialised = (value: Status | readonly Status[], format: 'json' | 'yaml'): string =>
-  format === 'json' ? json(value) : dump(value).trimEnd();
