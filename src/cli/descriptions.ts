@@ -63,6 +63,11 @@ export const COMMANDS = {
     summary: 'what the servers log',
     examples: ['pgswarm logs orders', 'pgswarm logs orders pg1 -f --tail 10'],
   },
+  report: {
+    does: 'Packs everything into one file that somebody needs who is to help: status, spec, record, events, what the operator has seen, Docker’s view of nodes and services, and the ends of the logs. Passwords and keys are hidden; queries in the logs may still contain data.',
+    summary: 'a bundle for whoever is to help',
+    examples: ['pgswarm report orders', 'pgswarm report orders -o /tmp/orders.tar.gz'],
+  },
   archive: {
     does: 'Keeps WAL from being archived for a while, as for maintenance of the archive volume, or lets it go on. It waits in the data volume meanwhile; when the time is over archiving goes on by itself.',
     summary: 'pause archiving, for a bounded time',

@@ -18,6 +18,7 @@ import type * as Plan from './commands/plan';
 import type * as Promote from './commands/promote';
 import type * as Psql from './commands/psql';
 import type * as Reclone from './commands/reclone';
+import type * as Report from './commands/report';
 import type * as Restart from './commands/restart';
 import type * as Restore from './commands/restore';
 import type * as Simulate from './commands/simulate';
@@ -43,6 +44,7 @@ export const lazy = {
   promote: (): typeof Promote => require('./commands/promote') as typeof Promote,
   psql: (): typeof Psql => require('./commands/psql') as typeof Psql,
   reclone: (): typeof Reclone => require('./commands/reclone') as typeof Reclone,
+  report: (): typeof Report => require('./commands/report') as typeof Report,
   restart: (): typeof Restart => require('./commands/restart') as typeof Restart,
   restore: (): typeof Restore => require('./commands/restore') as typeof Restore,
   simulate: (): typeof Simulate => require('./commands/simulate') as typeof Simulate,

@@ -27,8 +27,15 @@ export interface SwarmAccess {
   operatorImage(): Promise<string | null>;
   /** A service's log as Docker sends it, in frames. */
   serviceLog(service: string, options: LogOptions): Promise<NodeJS.ReadableStream>;
+  /** What Docker says of itself and of the cluster's services, as it says it: for a report. */
+  facts(cluster: string): Promise<readonly Fact[]>;
   /** Runs a program in the operator's container on the node of this Docker. */
   execute(execution: Execution): Promise<number>;
+}
+
+export interface Fact {
+  readonly name: string;
+  readonly collect: () => Promise<unknown>;
 }
 
 export interface LogOptions {

@@ -21,6 +21,7 @@ import { type PlanOptions } from './commands/plan';
 import { type PromoteOptions } from './commands/promote';
 import { type PsqlOptions } from './commands/psql';
 import { type RecloneOptions } from './commands/reclone';
+import { type ReportOptions } from './commands/report';
 import { type RestartOptions } from './commands/restart';
 import { type RestoreOptions } from './commands/restore';
 import { type SimulateOptions } from './commands/simulate';
@@ -145,6 +146,12 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
       .option('--tail <N>', 'lines from the end, of each server', count, 100)
       .action(async (cluster: string, server: string | undefined, options: LogsOptions) => {
         finished(await lazy.logs().run(ports, cluster, server, options));
+      }),
+    describe('report')
+      .argument('<CLUSTER>', 'its name')
+      .option('-o, --output <FILE>', 'where to; else a name with the time, in this folder')
+      .action(async (cluster: string, options: ReportOptions) => {
+        finished(await lazy.report().run(ports, cluster, options));
       }),
   ];
 }

@@ -1,4 +1,5 @@
 /** Ports of the CLI without a Swarm: records in memory, and a cluster as the model has made it. */
+import { Readable } from 'node:stream';
 import { OperatingError } from '../../src/core/errors';
 import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type NodeSeen, type SwarmSeen } from '../../src/core/observation';
@@ -6,7 +7,12 @@ import { type Situation } from '../../src/core/situation';
 import { type Spec } from '../../src/core/spec';
 import { type ClusterState } from '../../src/core/state';
 import { plain, type Output } from '../../src/cli/output';
-import { type CliPorts, type OperatorClient, type SwarmAccess } from '../../src/cli/ports';
+import {
+  type CliPorts,
+  type Fact,
+  type OperatorClient,
+  type SwarmAccess,
+} from '../../src/cli/ports';
 import { MemoryStore } from './memory-store';
 import { node } from './swarm-objects';
 import { empty, settle, withSwarm } from './world';
@@ -42,6 +48,8 @@ export interface World {
   readonly store: MemoryStore;
   /** null: no operator answers. */
   readonly situation: Situation | null;
+  /** By service; without it there are none. */
+  readonly logs?: Readonly<Record<string, string>>;
   readonly credentials?: OperatorClient['credentials'];
   /** What the operator and the instances have done by the next look; nothing when it is left out. */
   readonly acts?: (situation: Situation) => Situation;
@@ -91,6 +99,22 @@ async function actOn({ store, acts }: World, situation: Situation): Promise<Situ
   return after;
 }
 
+/** As Docker sends it: a header before each piece. */
+function framed(text: string | undefined): Promise<NodeJS.ReadableStream> | undefined {
+  if (text === undefined) return undefined;
+  const header = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+  header.writeUInt32BE(Buffer.byteLength(text), 4);
+  return Promise.resolve(Readable.from([Buffer.concat([header, Buffer.from(text)])]));
+}
+
+const FACTS: readonly Fact[] = [
+  { name: 'version', collect: () => Promise.resolve({ Version: '26.1.5' }) },
+  {
+    name: 'info',
+    collect: () => Promise.resolve({ HttpProxy: 'http://proxy:kupfer@192.0.2.9:3128', NCPU: 2 }),
+  },
+];
+
 export function portsOf(world: World, output: Output): CliPorts {
   const { store, credentials } = world;
   let { situation } = world;
@@ -116,7 +140,8 @@ export function portsOf(world: World, output: Output): CliPorts {
       return Promise.resolve(isOwn ? seen : { ...EMPTY_SWARM, networks: seen.networks });
     },
     operatorImage: () => Promise.resolve('pgswarm:test'),
-    serviceLog: silent,
+    serviceLog: (service) => framed(world.logs?.[service]) ?? silent(),
+    facts: () => Promise.resolve(FACTS),
     execute: silent,
   };
   const { signal } = new AbortController();

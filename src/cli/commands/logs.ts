@@ -1,11 +1,10 @@
 /** `pgswarm logs`: what the servers log, through the manager, wherever they run. */
-import { finished } from 'node:stream/promises';
 import { serviceName } from '../../core/names';
 import { type Spec } from '../../core/spec';
 import { readSpec } from '../cluster';
 import { DONE, type ExitCode } from '../exit';
-import { readFrames } from '../frames';
-import { readableLine, splitLines } from '../log-lines';
+import { readableLine } from '../log-lines';
+import { followLog } from '../log-stream';
 import { type CliPorts } from '../ports';
 import { serverNamed } from '../servers';
 
@@ -37,30 +36,17 @@ interface Shown {
 }
 
 async function showLog(
-  { output, signal, connect }: CliPorts,
+  ports: CliPorts,
   { cluster }: Spec,
   { name, label, options }: Shown,
 ): Promise<void> {
+  const { output } = ports;
   const { paint, isTerminal } = output;
   // Elsewhere a line stays the JSON that it is; it names its server itself.
   const prefix = label === null || !isTerminal ? '' : `${paint('strong', label)}  `;
-  const lines = splitLines((line) => {
+  const isFollowed = options.follow === true;
+  const service = serviceName(cluster, name);
+  await followLog(ports, service, { isFollowed, tail: options.tail }, (line) => {
     output.print(prefix + (isTerminal ? readableLine(line, paint) : line));
   });
-  const isFollowed = options.follow === true;
-  const stream = await connect().serviceLog(serviceName(cluster, name), {
-    isFollowed,
-    tail: options.tail,
-    signal,
-  });
-  stream.on(
-    'data',
-    readFrames((_, bytes) => lines.push(bytes)),
-  );
-  try {
-    await finished(stream);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-  lines.flush();
 }

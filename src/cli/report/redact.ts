@@ -1,0 +1,48 @@
+/** Takes what is secret out of what leaves the house: by the names of fields, and by how it is written. */
+
+export const HIDDEN = '[hidden]';
+
+/** Fields and parameters whose value is nobody's business; `passfile` is a path, and stays. */
+const SECRET_NAME =
+  /pass(?:word|phrase|wd)|secret(?!name|id|s?$)|radiussecrets|token|(?:control|root|private)_?key|conninfo/i;
+
+/** In text: the part before the secret stays, as `$1`. */
+const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
+  // libpq, LDAP, environment: password=x, PGPASSWORD: "x", ldapbindpasswd='x'
+  [
+    /(\b\w*(?:passw(?:or)?d|passphrase|secrets?|token)["']?\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s,;&"'}]+)/gi,
+    `$1${HIDDEN}`,
+  ],
+  // SQL: PASSWORD 'x'
+  [/(\bpassword\s+)(?:E?'(?:[^']|'')*')/gi, `$1${HIDDEN}`],
+  // postgres://user:x@host, http://user:x@proxy
+  [/(\b[a-z][a-z+.-]*:\/\/[^\s:/@]+:)[^\s/@]+(?=@)/gi, `$1${HIDDEN}`],
+  [/SCRAM-SHA-256\$[^\s"']+/g, HIDDEN],
+  [/\bmd5[0-9a-f]{32}\b/g, HIDDEN],
+  [/-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?(?:-----END \1-----|$)/g, HIDDEN],
+];
+
+/** `known` are secrets that are known as such, wherever they stand. */
+export function redactText(text: string, known: readonly string[]): string {
+  const hidden = known
+    .filter((secret) => secret !== '')
+    .reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text);
+  return SECRET_TEXT.reduce((rest, [pattern, by]) => rest.replaceAll(pattern, by), hidden);
+}
+
+/** The same value without what its fields' names, or its texts, give away. */
+export function redactValue(value: unknown, known: readonly string[]): unknown {
+  if (typeof value === 'string') return redactText(value, known);
+  if (Array.isArray(value)) return value.map((each) => redactValue(each, known));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [
+      name,
+      isSecret(name, each) ? HIDDEN : redactValue(each, known),
+    ]),
+  );
+}
+
+/** A number or a list under such a name is a count, or has names of its own. */
+const isSecret = (name: string, value: unknown): boolean =>
+  typeof value === 'string' && SECRET_NAME.test(name);
