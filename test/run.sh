@@ -14,6 +14,7 @@ fi
 npx --no-install prettier --check --log-level warn .
 npx --no-install eslint .
 npx --no-install tsc
+npx --no-install tsc -p page
 npm run --silent build
 
 status=0

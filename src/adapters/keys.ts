@@ -30,6 +30,14 @@ export function deriveOperatorKey(rootKey: Buffer): Buffer {
   return hkdf(rootKey, '', 'pgswarm/*/operators', KEY_BYTES);
 }
 
+/**
+ * Whoever has it may look at the web page. With another `salt` it is another one: that is how it is
+ * taken back.
+ */
+export function derivePageToken(rootKey: Buffer, salt: string): string {
+  return hkdf(rootKey, salt, 'pgswarm/*/page', PASSWORD_BYTES).toString('hex');
+}
+
 /** A control key as it is used for signing. */
 export const controlKey = (secrets: ClusterSecrets): Buffer => Buffer.from(secrets.control, 'hex');
 

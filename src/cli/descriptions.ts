@@ -58,6 +58,11 @@ export const COMMANDS = {
     summary: 'what happened to a cluster',
     examples: ['pgswarm events orders', 'pgswarm events orders -n 5 -o json'],
   },
+  page: {
+    does: 'Prints a link to the web page, which shows all clusters live. The link has the token in it: whoever has it may look. The page is off until it is deployed with manifests/page.yaml.',
+    summary: 'a link to the web page',
+    examples: ['pgswarm page', 'xdg-open "$(pgswarm page)"'],
+  },
   logs: {
     does: 'Shows what the servers log, each line with its server: readable on a terminal, as it was written elsewhere.',
     summary: 'what the servers log',

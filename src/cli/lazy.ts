@@ -13,6 +13,7 @@ import type * as Events from './commands/events';
 import type * as Fence from './commands/fence';
 import type * as Load from './commands/load';
 import type * as Logs from './commands/logs';
+import type * as Page from './commands/page';
 import type * as Pause from './commands/pause';
 import type * as Plan from './commands/plan';
 import type * as Promote from './commands/promote';
@@ -39,6 +40,7 @@ export const lazy = {
   fence: (): typeof Fence => require('./commands/fence') as typeof Fence,
   load: (): typeof Load => require('./commands/load') as typeof Load,
   logs: (): typeof Logs => require('./commands/logs') as typeof Logs,
+  page: (): typeof Page => require('./commands/page') as typeof Page,
   pause: (): typeof Pause => require('./commands/pause') as typeof Pause,
   plan: (): typeof Plan => require('./commands/plan') as typeof Plan,
   promote: (): typeof Promote => require('./commands/promote') as typeof Promote,

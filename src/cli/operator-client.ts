@@ -10,6 +10,7 @@ import { type Duplex } from 'node:stream';
 import { messageOf, OperatingError } from '../core/errors';
 import { OPERATOR_SOCKET } from '../core/names';
 import { type ClusterAnswer } from '../operator/operator';
+import { type PageAccess } from '../operator/page';
 import { type Credentials, type OperatorClient } from './ports';
 
 /** An operator that has a leader answers in milliseconds. */
@@ -29,6 +30,7 @@ export function createOperatorClient(tunnel: Tunnel): OperatorClient {
       (await get(`/v1/clusters/${encodeURIComponent(name)}`)) as ClusterAnswer,
     credentials: async (name) =>
       (await get(`/v1/clusters/${encodeURIComponent(name)}/credentials`)) as Credentials,
+    page: async () => (await get('/v1/page')) as PageAccess,
   };
 }
 

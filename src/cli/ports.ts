@@ -1,6 +1,7 @@
 /** What the commands may touch. All of it is given to them, so that tests give something else. */
 import { type SwarmSeen } from '../core/observation';
 import { type ClusterAnswer } from '../operator/operator';
+import { type PageAccess } from '../operator/page';
 import { type Store } from '../core/ports';
 import { type CliClock } from './clock';
 import { type Execution } from './docker-exec';
@@ -49,6 +50,8 @@ export interface LogOptions {
 export interface OperatorClient {
   cluster(name: string): Promise<ClusterAnswer>;
   credentials(name: string): Promise<Credentials>;
+  /** Where the web page is, and what opens it; refuses where it is not served. */
+  page(): Promise<PageAccess>;
 }
 
 export interface Credentials {

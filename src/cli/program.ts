@@ -133,6 +133,9 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
       .action(async (cluster: string, options: EventsOptions) => {
         finished(await lazy.events().run(ports, cluster, options));
       }),
+    describe('page').action(async () => {
+      finished(await lazy.page().run(ports));
+    }),
     describe('backups')
       .argument('<CLUSTER>', 'its name')
       .addOption(format('json'))

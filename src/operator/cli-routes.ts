@@ -1,8 +1,9 @@
-/** What the CLI may ask the leader. */
+/** What the CLI and the web page may ask the leader. */
 import { type Route } from '../adapters/control/routes';
 import { OperatingError } from '../core/errors';
 import { type Keyring } from './keyring';
 import { type Operator } from './operator';
+import { type PageAccess } from './page';
 
 /** What a client needs to log in as the owner of the cluster's database. */
 export interface Credentials {
@@ -11,7 +12,12 @@ export interface Credentials {
   readonly password: string;
 }
 
-export const cliRoutes = (operator: Operator, keyring: Keyring): readonly Route[] => [
+/** `page`: null where the web page is not served. */
+export const cliRoutes = (
+  operator: Operator,
+  keyring: Keyring,
+  page: PageAccess | null,
+): readonly Route[] => [
   { method: 'GET', path: '/v1/clusters', answer: () => operator.clusters() },
   {
     method: 'GET',
@@ -23,7 +29,19 @@ export const cliRoutes = (operator: Operator, keyring: Keyring): readonly Route[
     path: '/v1/clusters/:cluster/credentials',
     answer: ({ cluster = '' }) => credentials(operator, keyring, cluster),
   },
+  {
+    method: 'GET',
+    path: '/v1/overview/:cluster',
+    answer: ({ cluster = '' }) => operator.overview(cluster),
+  },
+  { method: 'GET', path: '/v1/page', answer: () => page ?? refusePage() },
 ];
+
+function refusePage(): never {
+  const message =
+    'the web page is not served; deploy it: docker stack deploy -c manifests/pgswarm.yaml -c manifests/page.yaml pgswarm';
+  throw new OperatingError('refused', 'PageOff', message);
+}
 
 function credentials(operator: Operator, keyring: Keyring, cluster: string): Credentials {
   const { spec, uid } = operator.controller(cluster);

@@ -11,6 +11,7 @@ import { decide, type Decision } from '../core/decide';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
 import { LEADERSHIP_TIMING } from '../core/leadership';
 import { type Observation } from '../core/observation';
+import { detailOf, type ClusterDetail } from '../core/overview';
 import { type Assignment, type HeartbeatAnswer, type Report } from '../core/protocol';
 import { viewOf, type Situation, type View } from '../core/situation';
 import { type SpecRecord } from '../core/spec';
@@ -232,6 +233,13 @@ export class ClusterController implements ClusterLoop {
     const now = this.#ports.clock.now().toISOString();
     const conditions = status.conditions.map((each) => this.#conditions.stamp(each, now));
     return { ...status, conditions };
+  }
+
+  /** What the web page shows of it; null until the cluster has been looked at once. */
+  detail(): ClusterDetail | null {
+    const [status, state] = [this.status(), this.#records.state];
+    if (status === null || state === null || this.#decision === null) return null;
+    return detailOf(status, state, this.#decision);
   }
 
   /** What the CLI needs to decide for itself: reports with their age, and the present phase's. */

@@ -5,6 +5,7 @@
 import {
   controlKey,
   deriveOperatorKey,
+  derivePageToken,
   deriveSecrets,
   fingerprints,
   readRootKey,
@@ -41,6 +42,11 @@ export class Keyring {
   /** Signs what one operator passes on to another; null while there is no root key. */
   get operatorKey(): Buffer | null {
     return this.rootKey === null ? null : deriveOperatorKey(this.rootKey);
+  }
+
+  /** Opens the web page; null while there is no root key. */
+  pageToken(salt: string): string | null {
+    return this.rootKey === null ? null : derivePageToken(this.rootKey, salt);
   }
 
   secrets(cluster: string, uid: string): ClusterSecrets | null {

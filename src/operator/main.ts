@@ -19,6 +19,7 @@ import { measuredStore } from './measured';
 import { metricsPort } from './metrics-port';
 import { Operator } from './operator';
 import { OperatorMetrics } from './operator-metrics';
+import { pageAccess, servePage, type PageAccess } from './page';
 import { type Clock, type Swarm } from '../core/ports';
 import { type SpecFolder } from './spec-folder';
 import { instanceImage, ownAddress, untilItWorks } from './surroundings';
@@ -42,7 +43,8 @@ export async function runOperator(environment: NodeJS.ProcessEnv): Promise<numbe
     image,
     folder: environment['PGSWARM_WATCH'],
   });
-  const close = await serve(parts, address, metricsAt);
+  const page = pageAccess(environment, parts.keyring);
+  const close = await serve(parts, { address, metricsAt, page });
   parts.leadership.start();
   log.info('operator started', { address, image });
 
@@ -124,12 +126,20 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
   return { operator, leadership, keyring, swarm, folder, metrics, log };
 }
 
-/** Listens for instances, other operators and the CLI; returns what closes it all. */
-async function serve(parts: Parts, address: string, metricsAt: number | null): Promise<() => void> {
+interface Listening {
+  readonly address: string;
+  /** Port of the metrics; null: none are served. */
+  readonly metricsAt: number | null;
+  /** null: the web page is not served. */
+  readonly page: PageAccess | null;
+}
+
+/** Listens for instances, other operators, the CLI and browsers; returns what closes it all. */
+async function serve(parts: Parts, { address, metricsAt, page }: Listening): Promise<() => void> {
   const { operator, leadership, keyring, swarm, metrics, log } = parts;
   const notLeader = (): NotLeader | null =>
     leadership.isLeading() ? null : { notLeader: true, leader: leadership.leaderAddress() };
-  const routes = cliRoutes(operator, keyring);
+  const routes = cliRoutes(operator, keyring, page);
   const operatorKey = (): Buffer | null => keyring.operatorKey;
   const control = createControlServer({
     keyOf: async (cluster) =>
@@ -144,9 +154,11 @@ async function serve(parts: Parts, address: string, metricsAt: number | null): P
   control.listen(OPERATOR_PORT, host);
   const exposed = await expose(metrics, { port: metricsAt, host }, log);
   const local = await openLocalServer({ routes, notLeader, operatorKey, log });
+  const closePage = servePage(page, { routes, notLeader, operatorKey, log });
   const stopWatching = swarm.watch((what) => operator.changed(what));
   return () => {
     stopWatching();
+    closePage();
     local.close();
     control.close();
     control.closeAllConnections();

@@ -4,6 +4,7 @@
  */
 import { type Observation } from '../core/observation';
 import { OperatingError, messageOf } from '../core/errors';
+import { summaryOf, type Overview } from '../core/overview';
 import { betterPlace } from '../core/placement';
 import { type HeartbeatAnswer, type NotLeader, type Report } from '../core/protocol';
 import { type Status } from '../core/status';
@@ -127,6 +128,18 @@ export class Operator {
       status: controller.status(),
       observation: controller.observation(),
       nowMs: this.#ports.clock.monotonicMs(),
+    };
+  }
+
+  /** For the web page; `cluster` may be empty: the only one then, if there is only one. */
+  overview(cluster: string): Overview {
+    const names = this.clusters();
+    const [only, ...others] = names;
+    const chosen = cluster === '' && others.length === 0 ? only : cluster;
+    return {
+      at: this.#ports.clock.now().toISOString(),
+      clusters: names.map((name) => summaryOf(name, this.controller(name).status())),
+      cluster: this.#controllers.get(chosen ?? '')?.detail() ?? null,
     };
   }
 

@@ -26,7 +26,9 @@ export async function withContext<T>(
     // Hard links: the builder reads the files, and nothing writes to them.
     await run(['cp', '-al', modules, join(context, 'node_modules')]);
     await cp(join(repository, 'package.json'), join(context, 'package.json'));
-    await cp(join(repository, 'crds'), join(context, 'crds'), { recursive: true });
+    for (const folder of ['crds', 'page']) {
+      await cp(join(repository, folder), join(context, folder), { recursive: true });
+    }
     await cp(imageDir, context, { recursive: true });
     await placeProgram(program, join(context, 'dist'));
     return await work(context);

@@ -133,6 +133,7 @@ export function portsOf(world: World, output: Output): CliPorts {
         return { status: null, observation, nowMs };
       },
       credentials: credentials ?? silent,
+      page: () => Promise.resolve({ port: 7780, token: '0123456789abcdef0123456789abcdef' }),
     },
     observe: (cluster) => {
       const seen = situation?.observation.swarm ?? EMPTY_SWARM;

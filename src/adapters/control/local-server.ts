@@ -32,8 +32,9 @@ export function openLocalServer(
   ports: LocalPorts,
   socket: string = OPERATOR_SOCKET,
 ): Promise<Server> {
+  const ask = askLeader(ports);
   const server = createServer((request, response) => {
-    void answerRequest(ports, request).then((answer) => send(response, answer));
+    void answerRequest(ask, request).then((answer) => send(response, answer));
   });
   mkdirSync(dirname(socket), { recursive: true });
   // A socket that an earlier operator has left behind.
@@ -47,19 +48,33 @@ export function openLocalServer(
   });
 }
 
-async function answerRequest(ports: LocalPorts, request: IncomingMessage): Promise<Answer> {
+async function answerRequest(
+  ask: (question: Question) => Promise<Answer>,
+  request: IncomingMessage,
+): Promise<Answer> {
   const { method = '', url: path = '' } = request;
   try {
-    const question = { method, path, body: parseBody(await readBody(request)) };
-    const elsewhere = ports.notLeader();
-    if (elsewhere !== null) return await passOn(ports, elsewhere, question);
-    return await answerQuestion(ports.routes, question, (error) =>
-      ports.log.debug('a question was refused', { path, message: messageOf(error) }),
-    );
+    return await ask({ method, path, body: parseBody(await readBody(request)) });
   } catch (error) {
     return answerOfError(error);
   }
 }
+
+/** The answer of the leader, whether that is this operator or another one. Never rejects. */
+export const askLeader =
+  (ports: LocalPorts) =>
+  async (question: Question): Promise<Answer> => {
+    try {
+      const elsewhere = ports.notLeader();
+      if (elsewhere !== null) return await passOn(ports, elsewhere, question);
+      return await answerQuestion(ports.routes, question, (error) => {
+        const { path } = question;
+        ports.log.debug('a question was refused', { path, message: messageOf(error) });
+      });
+    } catch (error) {
+      return answerOfError(error);
+    }
+  };
 
 async function passOn(
   ports: LocalPorts,
