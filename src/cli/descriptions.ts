@@ -89,6 +89,7 @@ export const COMMANDS = {
       'pgswarm backup orders',
       'pgswarm backup orders --incremental',
       'pgswarm backup orders --method dump --server pg2',
+      'pgswarm backup orders --method snapshot',
     ],
   },
   load: {

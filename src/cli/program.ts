@@ -257,9 +257,9 @@ function archiveCommands(ports: CliPorts, finished: Finished): Command[] {
       .addOption(
         new Option(
           '--method <METHOD>',
-          'base: of the whole server; dump: of its databases, by pg_dump',
+          'base: of the whole server; dump: of its databases, by pg_dump; snapshot: of the whole server, by the file system',
         )
-          .choices(['base', 'dump'])
+          .choices(['base', 'dump', 'snapshot'])
           .default('base'),
       )
       .option('--incremental', 'only what has changed since the newest one on that server')

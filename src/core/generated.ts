@@ -184,7 +184,7 @@ export interface PostgresCluster {
        */
       retention?: {
         /**
-         * So many backups stay, the newest that can be restored; increments count, and what they build on stays with them. Dumps are counted for themselves.
+         * So many backups stay, the newest that can be restored; increments count, and what they build on stays with them. Snapshots and base backups are counted together, dumps for themselves.
          */
         keep?: number;
         /**
@@ -345,9 +345,9 @@ export interface Schedule {
    */
   timeZone?: string;
   /**
-   * `base`: of the whole server, by pg_basebackup. `dump`: of its databases, by pg_dump.
+   * `base`: of the whole server, by pg_basebackup. `dump`: of its databases, by pg_dump. `snapshot`: of the whole server, by the file system, in no time and no room where it can clone files.
    */
-  method?: 'base' | 'dump';
+  method?: 'base' | 'dump' | 'snapshot';
   /**
    * Only what has changed since the newest base backup; a full one where there is none. Needs `summarize_wal: on` among the parameters.
    */

@@ -84,7 +84,7 @@ export interface ScheduleSpec {
   readonly schedule: string;
   /** IANA name. */
   readonly timeZone: string;
-  readonly method: 'base' | 'dump';
+  readonly method: 'base' | 'dump' | 'snapshot';
   readonly incremental: boolean;
   /** null: a standby if there is one. */
   readonly server: string | null;

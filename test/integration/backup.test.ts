@@ -34,7 +34,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const SLOW = 256 * 1024;
 const CHECKSUM = "select md5(string_agg(t::text, ',' order by id)) from fixed t";
-const KILLED_AFTER_MS = [0, 40, 120, 250, 400, 700, 1100];
+const KILLED_AFTER_MS = {
+  base: [0, 40, 120, 250, 400, 700, 1100],
+  snapshot: [40, 250, 700, 1500, 2500],
+};
 
 describe('base backups', function () {
   this.timeout(300_000);
@@ -150,16 +153,18 @@ describe('base backups', function () {
   });
 
   const kinds = [
-    { format: 'plain', compression: 'none' },
-    { format: 'tar', compression: 'none' },
-    { format: 'tar', compression: 'gzip' },
-    { format: 'tar', compression: 'lz4' },
-    { format: 'tar', compression: 'zstd' },
+    { method: 'base', format: 'plain', compression: 'none' },
+    { method: 'base', format: 'tar', compression: 'none' },
+    { method: 'base', format: 'tar', compression: 'gzip' },
+    { method: 'base', format: 'tar', compression: 'lz4' },
+    { method: 'base', format: 'tar', compression: 'zstd' },
+    { method: 'snapshot', format: 'plain', compression: 'none' },
   ] as const;
+  const copying = ['base', 'snapshot'] as const;
 
   for (const kind of kinds) {
     for (const role of ['primary', 'standby'] as const) {
-      it(`${kind.format}, ${kind.compression}, of a ${role}: starts with what was in it`, async () => {
+      it(`${kind.method}, ${kind.format}, ${kind.compression}, of a ${role}: starts with what was in it`, async () => {
         const server = role === 'primary' ? primary : standby;
         const backups = await manager(server);
         const before = written(server);
@@ -206,6 +211,10 @@ describe('base backups', function () {
   it('finds a flipped byte, in the data and in the WAL', async () => {
     const backups = await manager(primary);
     const plain = await backups.run<CataloguedBackup>({ kind: 'take', order: order({}) });
+    const snapshot = await backups.run<CataloguedBackup>({
+      kind: 'take',
+      order: order({ method: 'snapshot' }),
+    });
     const tar = await backups.run<CataloguedBackup>({
       kind: 'take',
       order: order({ format: 'tar', compression: 'zstd' }),
@@ -215,10 +224,12 @@ describe('base backups', function () {
     const wal = join(data, 'pg_wal', readdirSync(join(data, 'pg_wal'))[0] ?? '');
     const start = Number(`0x${plain.wal?.startLsn.split('/')[1] ?? ''}`) % (16 * 1024 * 1024);
     const packed = folder(primary, 'backups', tar.id, 'data', 'base.tar.zst');
+    const copied = folder(primary, 'backups', snapshot.id, 'data', relation);
     const damages: readonly (readonly [CataloguedBackup, string, number, string])[] = [
       [plain, join(data, relation), 12_345, relation],
       [plain, wal, start + 30, 'WAL'],
       [tar, packed, 500_000, 'base.tar.zst'],
+      [snapshot, copied, 12_345, relation],
     ];
     for (const [{ id }, path, at, words] of damages) {
       flip(path, at);
@@ -227,7 +238,7 @@ describe('base backups', function () {
       flip(path, at);
       expect((await backups.run<Verification>({ kind: 'verify', id })).problem).to.equal(null);
     }
-    for (const { id } of [plain, tar]) await backups.run({ kind: 'remove', id });
+    for (const { id } of [plain, tar, snapshot]) await backups.run({ kind: 'remove', id });
   });
 
   it('dumps every database, and puts one back as it was', async () => {
@@ -281,58 +292,70 @@ describe('base backups', function () {
     primary.sql('drop role other');
   });
 
-  it('leaves nothing when it is called off', async () => {
-    const backups = await manager(primary);
-    const taking = backups.begin({ kind: 'take', order: order({ bytesPerSecondMax: SLOW }) });
-    await backups.progress();
-    taking.cancel();
-    expect((await failure(taking.done)).name).to.equal('AbortError');
-    nothingIsLeft(primary);
-    expect(await backups.run<Listing>({ kind: 'list' })).to.deep.equal({ backups: [], broken: [] });
-  });
-
-  it('leaves a whole backup or none when its manager is killed', async () => {
-    const outcomes: string[] = [];
-    for (const afterMs of KILLED_AFTER_MS) {
+  for (const method of copying) {
+    it(`leaves nothing when it is called off: ${method}`, async () => {
       const backups = await manager(primary);
-      const ordered = order({ format: 'tar', compression: 'lz4' });
-      const taking = backups.begin({ kind: 'take', order: ordered });
-      await Promise.race([sleep(afterMs), taking.done]);
-      await backups.end();
-      await taking.done.catch(() => undefined);
-      const next = await manager(primary);
+      const taking = backups.begin({
+        kind: 'take',
+        order: order({ method, bytesPerSecondMax: SLOW }),
+      });
+      await backups.progress();
+      taking.cancel();
+      expect((await failure(taking.done)).name).to.equal('AbortError');
       nothingIsLeft(primary);
-      const { backups: listed, broken } = await next.run<Listing>({ kind: 'list' });
-      expect(broken).to.deep.equal([]);
-      for (const { id } of listed) {
-        expect((await next.run<Verification>({ kind: 'verify', id })).problem).to.equal(null);
-        await next.run({ kind: 'remove', id });
-      }
-      outcomes.push(listed.length === 0 ? 'none' : 'whole');
-      await next.end();
-    }
-    console.log(`      killed after ${KILLED_AFTER_MS.join(', ')} ms: ${outcomes.join(', ')}`);
-    expect(outcomes).to.include('none');
-  });
+      expect(await backups.run<Listing>({ kind: 'list' })).to.deep.equal({
+        backups: [],
+        broken: [],
+      });
+    });
 
-  it('refuses to begin without room, and gives up when there is none left', async () => {
-    const room = join(root, 'room');
-    leaveRoom(room, 90);
-    const backups = await manager(primary, littleRoom(room));
-    const refused = await failure(backups.run({ kind: 'take', order: order({}) }));
-    expect(refused.code).to.equal('NoRoom');
-    expect(refused.message).to.match(
-      /needs about \d+ MB on the archive volume of pg1, 90 MB are free/,
-    );
-    leaveRoom(room, 900);
-    const taking = backups.begin({ kind: 'take', order: order({ bytesPerSecondMax: SLOW }) });
-    await backups.progress();
-    leaveRoom(room, 10);
-    const given = await failure(taking.done);
-    expect(given.code).to.equal('NoRoom');
-    expect(given.message).to.contain('only 10 MB were left');
-    nothingIsLeft(primary);
-  });
+    it(`leaves a whole backup or none when its manager is killed: ${method}`, async () => {
+      const outcomes: string[] = [];
+      for (const afterMs of KILLED_AFTER_MS[method]) {
+        const backups = await manager(primary);
+        const ordered = order({ method, format: 'tar', compression: 'lz4' });
+        const taking = backups.begin({ kind: 'take', order: ordered });
+        await Promise.race([sleep(afterMs), taking.done]);
+        await backups.end();
+        await taking.done.catch(() => undefined);
+        const next = await manager(primary);
+        nothingIsLeft(primary);
+        const { backups: listed, broken } = await next.run<Listing>({ kind: 'list' });
+        expect(broken).to.deep.equal([]);
+        for (const { id } of listed) {
+          expect((await next.run<Verification>({ kind: 'verify', id })).problem).to.equal(null);
+          await next.run({ kind: 'remove', id });
+        }
+        outcomes.push(listed.length === 0 ? 'none' : 'whole');
+        await next.end();
+      }
+      const moments = KILLED_AFTER_MS[method].join(', ');
+      console.log(`      killed after ${moments} ms: ${outcomes.join(', ')}`);
+      expect(outcomes).to.include('none');
+    });
+
+    it(`refuses to begin without room, and gives up when there is none left: ${method}`, async () => {
+      const room = join(root, 'room');
+      leaveRoom(room, 90);
+      const backups = await manager(primary, littleRoom(room));
+      const refused = await failure(backups.run({ kind: 'take', order: order({ method }) }));
+      expect(refused.code).to.equal('NoRoom');
+      expect(refused.message).to.match(
+        /needs about \d+ MB on the archive volume of pg1, 90 MB are free/,
+      );
+      leaveRoom(room, 900);
+      const taking = backups.begin({
+        kind: 'take',
+        order: order({ method, bytesPerSecondMax: SLOW }),
+      });
+      await backups.progress();
+      leaveRoom(room, 10);
+      const given = await failure(taking.done);
+      expect(given.code).to.equal('NoRoom');
+      expect(given.message).to.contain('only 10 MB were left');
+      nothingIsLeft(primary);
+    });
+  }
 
   it('leaves nothing on a volume that is really full', async function () {
     const volume = join(root, 'small');
@@ -362,12 +385,17 @@ describe('base backups', function () {
 
   it('says so when PostgreSQL goes away, and when a standby becomes primary', async () => {
     const backups = await manager(standby);
-    const lost = backups.begin({ kind: 'take', order: order({ bytesPerSecondMax: SLOW }) });
-    await backups.progress();
-    standby.stop('immediate');
-    expect((await failure(lost.done)).code).to.equal('ConnectionLost');
-    nothingIsLeft(standby);
-    standby.start();
+    for (const method of copying) {
+      const lost = backups.begin({
+        kind: 'take',
+        order: order({ method, bytesPerSecondMax: SLOW }),
+      });
+      await backups.progress();
+      standby.stop('immediate');
+      expect((await failure(lost.done)).code).to.equal('ConnectionLost');
+      nothingIsLeft(standby);
+      standby.start();
+    }
     // Fast enough to reach its end, where PostgreSQL notices.
     const promoted = backups.begin({
       kind: 'take',

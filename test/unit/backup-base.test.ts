@@ -138,6 +138,7 @@ describe('the room that a backup will take', () => {
   it('is guessed from the data the first time', () => {
     expect(bytes({ format: 'plain' })).to.equal(1000);
     expect(bytes({ compression: 'none' })).to.equal(1000);
+    expect(bytes({ method: 'snapshot', format: 'plain' })).to.equal(1000);
     expect(bytes({})).to.equal(500);
     expect(bytes({ parent: 'x' })).to.equal(100);
   });
@@ -296,6 +297,10 @@ describe('what keeps a backup from being taken', () => {
       'ERROR:  manifest requires WAL from final timeline 1 ending at 0/5 but this backup starts at 0/4',
       'ParentUnusable',
     ],
+    ['WAL of the copy is gone: 000000010000000000000005', 'WalGone'],
+    ['Connection terminated unexpectedly', 'ConnectionLost'],
+    ['connect ENOENT /run/.s.PGSQL.5432', 'ConnectionLost'],
+    ['backup is not in progress', 'ConnectionLost'],
     ['something else', 'BackupFailed'],
   ];
   for (const [words, reason] of rows) {

@@ -28,6 +28,8 @@ const base = (id: string, at: number, changes: Partial<BackupSummary> = {}): Bac
 });
 const dump = (id: string, at: number, changes: Partial<BackupSummary> = {}): BackupSummary =>
   base(id, at, { method: 'dump', wal: null, ...changes });
+const snapshot = (id: string, at: number, changes: Partial<BackupSummary> = {}): BackupSummary =>
+  base(id, at, { method: 'snapshot', format: 'plain', ...changes });
 const DAMAGED = { verification: { at: time(0), problem: 'a byte is wrong' } };
 
 describe('pruning', () => {
@@ -94,10 +96,16 @@ describe('pruning', () => {
       goes: [],
     },
     {
-      name: 'what nobody knows how to judge stays',
+      name: 'snapshots and base backups are counted together',
+      rules: { keep: 2 },
+      backups: [snapshot('a', 1), base('b', 2), snapshot('c', 3), dump('d', 4)],
+      goes: ['a'],
+    },
+    {
+      name: 'a damaged snapshot goes when all that stay are younger, of whichever kind',
       rules: { keep: 1 },
-      backups: [base('a', 1, { method: 'snapshot' }), base('b', 2, { method: 'snapshot' })],
-      goes: [],
+      backups: [snapshot('a', 1, DAMAGED), base('b', 2), snapshot('c', 3, DAMAGED)],
+      goes: ['a'],
     },
   ];
   for (const { name, rules, backups, inUse = [], goes } of rows) {

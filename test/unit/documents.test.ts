@@ -146,6 +146,7 @@ const TEXTS = [
       - { name: a, schedule: "0 0 2 * * *", timeZone: Mars/Olympus }
       - { name: a, schedule: "0 2 * * *", method: dump, incremental: true, server: pg7 }
       - { name: B, schedule: "@daily", incremental: true }
+      - { name: c, schedule: "@daily", method: snapshot, incremental: true }
 `,
     findings: [
       'spec.backup.retention.keep: must be 1 or more → use a larger number',
@@ -156,6 +157,7 @@ const TEXTS = [
       'spec.backup.schedules[1].name: there is a schedule a already, at spec.backup.schedules[0] → give each schedule a name of its own',
       'spec.backup.schedules[1].server: there is no server "pg7" → name one of the servers (pg1), or remove it',
       'spec.backup.schedules[2].name: "B" is not a name → use small letters, digits and `-`, at most 30 characters, such as pg1',
+      'spec.backup.schedules[3].incremental: a snapshot is never incremental → remove it, or write `method: base`',
       'spec.backup.schedules[2].incremental: WAL is not summarized, so every one of these backups will be full → write `summarize_wal: on` under spec.postgres.parameters',
     ],
   },

@@ -77,4 +77,16 @@ export async function readControlFields(
   return parseControlData(text);
 }
 
+/** Whether its checksum is right: of a running server it may have been copied while it was written. */
+export async function isControlWhole(
+  dataDirectory: string,
+  binDirectory: string,
+): Promise<boolean> {
+  const said: string[] = [];
+  const onLine = (line: string): void => void said.push(line);
+  const text = await runProgram('pg_controldata', ['-D', dataDirectory], { binDirectory, onLine });
+  // A warning, on standard output or, in later versions, on standard error.
+  return !/CRC checksum/.test(`${text}\n${said.join('\n')}`);
+}
+
 const furthest = (a: Lsn, b: Lsn): Lsn => (compareLsn(a, b) >= 0 ? a : b);

@@ -126,3 +126,23 @@ select oid::text as folder, datname as name from pg_database
 
 /** A name that may hold any character (manual: "Identifiers and Key Words"). */
 export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** Keeps WAL from here on for as long as the session lasts. */
+export const HOLD_WAL = `
+select pg_create_physical_replication_slot('pgswarm_backup_' || pg_backend_pid(), true, true)`;
+export const BEGIN_BACKUP = 'select pg_backup_start($1, true)';
+/** Whether a session is still the one that holds the WAL, and what the server is by now. */
+export const BACKUP_GOES_ON = `
+select
+  exists (
+    select from pg_replication_slots where temporary and active_pid = pg_backend_pid()) as "isHeld",
+  pg_is_in_recovery() as "isStandby"`;
+/** Nothing is waited for: the WAL is copied from this server itself. */
+export const END_BACKUP = `
+select lsn::text, labelfile as label, spcmapfile as tablespaces from pg_backup_stop(false)`;
+/** That on which the WAL of an ended backup stops, or a descendant of it. */
+export const TIMELINE = `
+select case when pg_is_in_recovery() then
+    (select min_recovery_end_timeline from pg_control_recovery())
+  else ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int
+  end as timeline`;

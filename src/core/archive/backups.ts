@@ -1,4 +1,5 @@
 /** The base backups of an archive, and how far the WAL leads that replay needs after each of them. */
+import { isOfDataDirectory } from '../backup/backup';
 import { type BackupSummary } from '../backup/task';
 import { compareLsn, type Lsn } from '../lsn';
 import { wayOf, type Lineage } from '../timelines';
@@ -36,7 +37,7 @@ export const baseBackupsOf = (
   backups: readonly Omit<BackupSummary, 'retention'>[],
 ): readonly BaseBackup[] =>
   backups.flatMap(({ id, parent, method, wal, startedAt, stoppedAt, verification }) => {
-    if (method !== 'base' || wal === null || verification?.problem != null) return [];
+    if (!isOfDataDirectory(method) || wal === null || verification?.problem != null) return [];
     const [startedAtMs, stoppedAtMs] = [Date.parse(startedAt), Date.parse(stoppedAt)];
     return [{ id, parent, ...wal, startedAtMs, stoppedAtMs, hasOwnWal: true }];
   });

@@ -5,8 +5,14 @@
 import { type Lsn } from '../lsn';
 import { type Compression } from '../spec';
 
-/** `base`: of the whole server, by pg_basebackup. `dump`: of its databases, by pg_dump. */
+/**
+ * `base`: of the whole server, by pg_basebackup. `dump`: of its databases, by pg_dump. `snapshot`: of
+ * the whole server, by the file system.
+ */
 export type BackupMethod = 'base' | 'dump' | 'snapshot';
+
+/** Whether it holds a data directory, upon which WAL is replayed. */
+export const isOfDataDirectory = (method: BackupMethod): boolean => method !== 'dump';
 
 /** What an instance is asked to do, once. */
 export interface BackupOrder {

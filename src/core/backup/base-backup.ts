@@ -1,5 +1,5 @@
 /** How pg_basebackup is asked, and what it says while it works (manual: "pg_basebackup"). */
-import { type Backup, type BackupOrder } from './backup';
+import { isOfDataDirectory, type Backup, type BackupOrder } from './backup';
 
 export interface BaseBackupPlan {
   readonly order: BackupOrder;
@@ -95,7 +95,7 @@ export const storedCompression = ({
   format,
   compression,
 }: Pick<BackupOrder, 'method' | 'format' | 'compression'>): BackupOrder['compression'] =>
-  method === 'base' && format === 'plain' ? 'none' : compression;
+  isOfDataDirectory(method) && format === 'plain' ? 'none' : compression;
 
 const kilobytes = (bytes: number): number =>
   Math.min(Math.max(Math.floor(bytes / KILOBYTE), RATE_MIN), RATE_MAX);

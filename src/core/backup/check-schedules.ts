@@ -84,9 +84,9 @@ function checkMethod(
   isSummarized: boolean,
 ): Finding[] {
   if (incremental !== true) return [];
-  if (method === 'dump') {
+  if (method === 'dump' || method === 'snapshot') {
     const hint = 'remove it, or write `method: base`';
-    return [errorAt(`${at}.incremental`, 'a dump is never incremental', hint)];
+    return [errorAt(`${at}.incremental`, `a ${method} is never incremental`, hint)];
   }
   if (isSummarized) return [];
   const message = 'WAL is not summarized, so every one of these backups will be full';

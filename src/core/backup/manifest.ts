@@ -9,6 +9,18 @@ export interface Manifest {
   readonly files: readonly ListedFile[];
 }
 
+/** What a manifest says of a copy that pgswarm made itself. */
+export interface ManifestContent {
+  readonly majorVersion: number;
+  readonly systemIdentifier: string;
+  /** Paths from the data directory on. */
+  readonly files: readonly (ListedFile & { readonly modifiedAt: Date })[];
+  readonly wal: readonly BackupWal[];
+}
+
+/** Since then a manifest names the database that it belongs to. */
+const IDENTIFIED_SINCE = 17;
+
 interface RawManifest {
   readonly Files?: readonly {
     /** Absent where the name is not UTF-8. */
@@ -40,6 +52,33 @@ export function parseManifest(text: string): Manifest {
     ),
   };
 }
+
+/** All lines but the last one, which is `sealOf` them (manual: "Backup Manifest Format"). */
+export function renderManifest(content: ManifestContent): string {
+  const { majorVersion, systemIdentifier, files, wal } = content;
+  const head =
+    majorVersion < IDENTIFIED_SINCE
+      ? '"PostgreSQL-Backup-Manifest-Version": 1'
+      : // A number of 64 bits, which JSON.stringify could not write.
+        `"PostgreSQL-Backup-Manifest-Version": 2,\n"System-Identifier": ${systemIdentifier}`;
+  const lines = files.map(({ path, bytes, sha256, modifiedAt }) =>
+    JSON.stringify({
+      Path: path,
+      Size: bytes,
+      'Last-Modified': `${modifiedAt.toISOString().slice(0, 19).replace('T', ' ')} GMT`,
+      'Checksum-Algorithm': 'SHA256',
+      Checksum: sha256,
+    }),
+  );
+  const ranges = wal.map(({ timeline, startLsn, stopLsn }) =>
+    JSON.stringify({ Timeline: timeline, 'Start-LSN': startLsn, 'End-LSN': stopLsn }),
+  );
+  const list = (rows: readonly string[]): string => `[\n${rows.join(',\n')}\n]`;
+  return `{ ${head},\n"Files": ${list(lines)},\n"WAL-Ranges": ${list(ranges)},\n`;
+}
+
+/** The last line; the SHA-256 is that of all lines before it. */
+export const sealOf = (sha256: string): string => `"Manifest-Checksum": "${sha256}"}\n`;
 
 const walOf = (range: NonNullable<RawManifest['WAL-Ranges']>[number]): BackupWal => ({
   timeline: range.Timeline,

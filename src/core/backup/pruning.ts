@@ -1,5 +1,5 @@
 /**
- * What a server throws away of its archive volume: base backups and dumps that no rule wants, then the
+ * What a server throws away of its archive volume: backups that no rule wants, then the
  * WAL that no backup needs that is there still. What is damaged counts for no rule, and ages out like
  * what cannot be used for another reason.
  */
@@ -11,6 +11,7 @@ import { type Lsn } from '../lsn';
 import { formatDuration } from '../quantities';
 import { type RetentionSpec } from '../spec';
 import { newestLineage, type Histories } from '../timelines';
+import { isOfDataDirectory } from './backup';
 import { type BackupSummary } from './task';
 
 export interface KeptArchive extends Omit<ArchiveContents, 'backups'> {
@@ -106,7 +107,7 @@ function judgeUncounted(
   const { id, method } = backup;
   const staying = backups.filter(
     (each) =>
-      each.method === method &&
+      isOfDataDirectory(each.method) === isOfDataDirectory(method) &&
       judged.some((verdict) => verdict.id === each.id && verdict.verdict === 'keep'),
   );
   const isOldest = staying.length > 0 && staying.every((each) => endMs(each) > endMs(backup));

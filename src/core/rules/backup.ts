@@ -105,7 +105,7 @@ function orderFor(view: View, { request }: BackupTask, server: ServerView): Back
       view.state.lastBackup?.id ?? '',
     ]),
     method,
-    format,
+    format: method === 'snapshot' ? 'plain' : format,
     bytesPerSecondMax,
     compression: view.spec.archive.compression,
     parent: request.incremental ? newestOn(server) : null,

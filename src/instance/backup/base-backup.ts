@@ -82,7 +82,8 @@ async function runBaseBackup(directory: string, taking: Taking): Promise<void> {
   );
 }
 
-async function keepConfiguration(dataDirectory: string, directory: string): Promise<void> {
+/** Beside the data directory, so that it can be read without unpacking anything. */
+export async function keepConfiguration(dataDirectory: string, directory: string): Promise<void> {
   const folder = join(directory, CONFIGURATION);
   await mkdir(folder, { mode: 0o700 });
   for (const name of CONFIGURATION_FILES) {

@@ -18,6 +18,13 @@ const KNOWN: readonly KnownFailure[] = [
     advice: 'this server became primary while it was copied: take the backup again',
   },
   {
+    pattern: /WAL of the copy is gone/,
+    kind: 'transient',
+    reason: 'WalGone',
+    advice:
+      'more was written meanwhile than is kept: take it again, or raise max_slot_wal_keep_size',
+  },
+  {
     pattern: /no space left on device|disk quota exceeded/i,
     kind: 'refused',
     reason: 'ArchiveVolumeFull',
@@ -89,7 +96,7 @@ const KNOWN: readonly KnownFailure[] = [
   },
   {
     pattern:
-      /closed the connection|terminating connection|connection to server|could not (receive|read COPY|send)|connection (reset|refused)|SSL SYSCALL|shutting down|starting up/i,
+      /closed the connection|terminating connection|connection to server|could not (receive|read COPY|send)|connection (reset|refused)|SSL SYSCALL|connect E[A-Z]+|connection terminated|backup is not in progress|shutting down|starting up/i,
     kind: 'transient',
     reason: 'ConnectionLost',
     advice: 'PostgreSQL was stopped or failed meanwhile: nothing was kept; it is tried again',

@@ -1,9 +1,11 @@
 /**
  * Takes a backup of this server's own PostgreSQL into its archive: what is common to all methods.
  */
+import { join } from 'node:path';
 import { type LocalConnection } from '../../adapters/postgres/local-connection';
 import { BACKUP_FACTS } from '../../adapters/postgres/sql';
 import {
+  isOfDataDirectory,
   type Backup,
   type BackupMethod,
   type BackupOrder,
@@ -15,12 +17,16 @@ import { OperatingError } from '../../core/errors';
 import { type Machine } from '../../core/settings';
 import { writeBaseBackup } from './base-backup';
 import { type BackupCatalogue, type StoredBackup } from './catalogue';
+import { canClone } from './copy-files';
 import { writeDump } from './dump';
 import { explainBackupFailure } from './failures';
 import { listFiles } from './list-files';
 import { requireRoom } from './room';
+import { writeSnapshot } from './snapshot';
 
 const FACTS_TIMEOUT_MS = 60_000;
+/** Small, and in every data directory. */
+const VERSION_FILE = 'PG_VERSION';
 
 /** The server that is backed up, and what is noted of it. */
 export interface BackupSource {
@@ -59,9 +65,10 @@ export interface Content extends Pick<Backup, 'wal' | 'format' | 'compression'> 
 
 type Write = (directory: string, taking: Taking) => Promise<Content>;
 
-const WRITE: Readonly<Record<Exclude<BackupMethod, 'snapshot'>, Write>> = {
+const WRITE: Readonly<Record<BackupMethod, Write>> = {
   base: writeBaseBackup,
   dump: writeDump,
+  snapshot: writeSnapshot,
 };
 
 interface Facts {
@@ -100,7 +107,7 @@ export async function takeBackup(options: TakeOptions): Promise<CataloguedBackup
 async function fill(directory: string, facts: Facts, taking: Taking): Promise<CataloguedBackup> {
   const { order, source, catalogue, signal } = taking;
   const startedAt = new Date().toISOString();
-  const { known, ...content } = await writerOf(taking)(directory, taking);
+  const { known, ...content } = await WRITE[order.method](directory, taking);
   const list = await listFiles(directory, known, signal);
   signal.throwIfAborted();
   const backup: Backup = {
@@ -121,12 +128,6 @@ async function fill(directory: string, facts: Facts, taking: Taking): Promise<Ca
   return await catalogue.commit(directory, backup, list);
 }
 
-function writerOf({ order, attempted }: Taking): Write {
-  if (order.method !== 'snapshot') return WRITE[order.method];
-  const message = `${attempted}: a snapshot is made by the file system, not by copying`;
-  throw new OperatingError('refused', 'MethodUnsuitable', message);
-}
-
 /** Everything that can be known to go wrong is found out before anything is written. */
 async function prepare(options: TakeOptions): Promise<Facts> {
   const { order, source, catalogue } = options;
@@ -142,24 +143,38 @@ async function prepare(options: TakeOptions): Promise<Facts> {
     const archive = `the archive is that of ${catalogue.systemIdentifier}`;
     refuse('OtherDatabase', `its system identifier is ${identifier}, but ${archive}`);
   }
-  if (order.method === 'dump' && order.parent !== null) {
-    refuse('MethodUnsuitable', 'a dump has no parent: it always holds everything');
+  if (order.method !== 'base' && order.parent !== null) {
+    refuse('MethodUnsuitable', `a ${order.method} has no parent: it always holds everything`);
   }
-  if (order.method === 'base' && tablespaces.length > 0) {
+  if (isOfDataDirectory(order.method) && tablespaces.length > 0) {
     const names = tablespaces.join(', ');
     refuse('TablespacesFound', `${names} lies outside of the data volume. Move what is in it`);
   }
   await requireRoom(catalogue.directory, {
     what: attemptOf(options),
     where: `the archive volume of ${source.machine.server}`,
-    bytes: expectedBytes(
-      order,
-      Number(facts.database_bytes),
-      (await catalogue.list()).backups.filter(({ server }) => server === source.machine.server),
-    ),
+    bytes: await bytesNeeded(options, Number(facts.database_bytes)),
     advice: 'Make the volume larger, or let go of old backups',
   });
   return facts;
+}
+
+/** What shares its blocks with the data takes room only when that changes. */
+async function bytesNeeded(
+  { order, source, catalogue }: TakeOptions,
+  databaseBytes: number,
+): Promise<number> {
+  const isCloned =
+    order.method === 'snapshot' &&
+    (await catalogue.within(
+      'backup',
+      order.id,
+      async (directory) => await canClone(join(source.dataDirectory, VERSION_FILE), directory),
+    ));
+  if (isCloned) return 0;
+  const { backups } = await catalogue.list();
+  const own = backups.filter(({ server }) => server === source.machine.server);
+  return expectedBytes(order, databaseBytes, own);
 }
 
 const attemptOf = ({ order, source }: TakeOptions): string =>

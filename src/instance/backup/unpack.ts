@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../adapters/postgres/durable-files';
 import { explainFailure } from '../../adapters/postgres/failures';
 import { runProgram } from '../../adapters/postgres/programs';
+import { isOfDataDirectory } from '../../core/backup/backup';
 import { parseManifest } from '../../core/backup/manifest';
 import { bytesOf } from '../../core/backup/stored-list';
 import { OperatingError } from '../../core/errors';
@@ -181,11 +182,10 @@ async function directoryOf(
 function requireChain(chain: Chain): void {
   for (const [index, { backup }] of chain.entries()) {
     const before = chain[index - 1]?.backup.id ?? null;
-    if (backup.method === 'base' && backup.parent === before) continue;
-    const message =
-      backup.method === 'base'
-        ? `backup ${backup.id} holds the changes to ${backup.parent ?? 'nothing'}, not to ${before ?? 'nothing'}`
-        : `backup ${backup.id} is a ${backup.method}, not a copy of a data directory`;
+    if (isOfDataDirectory(backup.method) && backup.parent === before) continue;
+    const message = isOfDataDirectory(backup.method)
+      ? `backup ${backup.id} holds the changes to ${backup.parent ?? 'nothing'}, not to ${before ?? 'nothing'}`
+      : `backup ${backup.id} is a ${backup.method}, not a copy of a data directory`;
     throw new OperatingError('refused', 'ChainBroken', message);
   }
 }

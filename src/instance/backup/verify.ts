@@ -1,10 +1,10 @@
 /**
- * Compares a backup with the manifest that PostgreSQL made of it, and reads the WAL in it (manual:
+ * Compares a backup with the manifest that was made of it, and reads the WAL in it (manual:
  * "pg_verifybackup"). PostgreSQL 17 verifies directories only: what is packed is unpacked first.
  */
 import { join } from 'node:path';
 import { runProgram } from '../../adapters/postgres/programs';
-import { type Verification } from '../../core/backup/backup';
+import { isOfDataDirectory, type Verification } from '../../core/backup/backup';
 import { messageOf, OperatingError } from '../../core/errors';
 import { DATA, type BackupCatalogue, type StoredBackup } from './catalogue';
 import { complaintsOf, explainBackupFailure } from './failures';
@@ -48,7 +48,7 @@ async function findDamage(
   { backup, directory }: StoredBackup,
   { catalogue, signal }: VerifyOptions,
 ): Promise<string | null> {
-  if (backup.method === 'base' && backup.format === 'plain') return null;
+  if (isOfDataDirectory(backup.method) && backup.format === 'plain') return null;
   const { files } = await catalogue.listOf(backup.id);
   for (const { path, sha256 } of files) {
     try {
@@ -64,7 +64,7 @@ async function findDamage(
 
 async function findProblem(stored: StoredBackup, options: VerifyOptions): Promise<string | null> {
   const { backup, directory } = stored;
-  if (backup.method !== 'base') return null;
+  if (!isOfDataDirectory(backup.method)) return null;
   if (backup.format === 'plain') return await compareWithManifest(join(directory, DATA), options);
   const { catalogue } = options;
   await requireRoom(catalogue.directory, {
