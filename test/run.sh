@@ -10,6 +10,11 @@ if ! command -v socat > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > 
   apt-get update -qq || true
   apt-get install -y -qq --no-install-recommends socat > /dev/null || true
 fi
+# The web page is tried in a real browser.
+if ! command -v chromium > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+  apt-get update -qq || true
+  apt-get install -y -qq --no-install-recommends chromium > /dev/null || true
+fi
 
 # Prometheus checks the alerts and asks for the metrics. Unpacked, not installed: no service is started.
 prometheus=.build/prometheus
@@ -40,6 +45,7 @@ suite() { # NAME SPEC [mocha's options]
 }
 
 suite fast 'test/{unit,golden,tidy}/**/*.test.ts'
+suite page 'test/page/*.test.ts'
 PGSWARM_SIM_SEEDS=5000 suite simulation 'test/sim/*.test.ts'
 npm run --silent lab -- up --name test
 # The adapters are tried against the lab's Swarm; the end-to-end tests find it by its name.

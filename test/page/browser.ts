@@ -22,6 +22,7 @@ export const openBrowser = (executablePath: string): Promise<Browser> =>
 
 export interface ServedPage {
   readonly server: Server;
+  readonly port: number;
   /** With a slash at the end. */
   readonly url: string;
   /** What the operator says when it is asked; null: no operator leads. */
@@ -30,7 +31,10 @@ export interface ServedPage {
 
 export async function servePage(
   say: ServedPage['say'],
-  now: () => number = Date.now,
+  {
+    now = Date.now,
+    port: wanted = 0,
+  }: { readonly now?: () => number; readonly port?: number } = {},
 ): Promise<ServedPage> {
   const ask = ({ path }: Question) => {
     const overview = page.say(decodeURIComponent(path.split('/').at(-1) ?? ''));
@@ -43,9 +47,9 @@ export async function servePage(
     log: createLogger({ silent: true }),
     now,
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(wanted, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const page: ServedPage = { server, url: `http://127.0.0.1:${port}/`, say };
+  const page: ServedPage = { server, port, url: `http://127.0.0.1:${port}/`, say };
   return page;
 }
 

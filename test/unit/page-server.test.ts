@@ -17,10 +17,7 @@ describe('the web page’s server', () => {
 
   beforeEach(async () => {
     nowMs = NOW;
-    page = await servePage(
-      () => overviewOf(detail(NOW), NOW),
-      () => nowMs,
-    );
+    page = await servePage(() => overviewOf(detail(NOW), NOW), { now: () => nowMs });
   });
 
   afterEach(() => stopServing(page));
