@@ -151,7 +151,7 @@ describe('the archives of a pair', function () {
     await areEqual();
   });
 
-  it('keep backups on both: full, the changes since, and a dump', async () => {
+  it('keep backups on both: full, the changes since, a dump and a snapshot', async () => {
     const backup = async (...args: readonly string[]): Promise<BackupStatus> => {
       await deployment.mustPgswarm('backup', CLUSTER, ...args);
       const { backups } = (await deployment.status(CLUSTER))!;
@@ -166,17 +166,59 @@ describe('the archives of a pair', function () {
     const full = await backup();
     expect(full).to.deep.include({ method: 'base', parent: null, server: 'pg2', problem: null });
     expect(full.verifiedAt).to.not.equal(null);
+    await deployment.sql(CLUSTER, 'insert into ballast select generate_series(100001, 120000)');
     const changes = await backup('--incremental');
     expect(changes).to.deep.include({ method: 'base', parent: full.id, problem: null });
     expect(changes.bytes).to.be.lessThan(full.bytes);
     const dump = await backup('--method', 'dump', '--server', 'pg1');
     expect(dump).to.deep.include({ method: 'dump', wal: null, server: 'pg1', problem: null });
+    const snapshot = await backup('--method', 'snapshot');
+    expect(snapshot).to.deep.include({ method: 'snapshot', parent: null, server: 'pg2' });
+    expect(snapshot.problem).to.equal(null);
     const text = await deployment.mustPgswarm('backups', CLUSTER);
-    for (const { id } of [full, changes, dump]) expect(text).to.include(id);
+    for (const { id } of [full, changes, dump, snapshot]) expect(text).to.include(id);
     await deployment.until(CLUSTER, 'a copy of each on both', ({ backups }) =>
       backups.every(({ on }) => on.join() === 'pg1,pg2'),
     );
   });
+
+  /** From a backup that is long over: WAL makes up for what was written since. */
+  const restorable: readonly {
+    readonly name: string;
+    readonly server: string;
+    readonly isIt: (backup: BackupStatus) => boolean;
+  }[] = [
+    {
+      name: 'changes and what they build on, put together where they were copied to',
+      server: 'pg1',
+      isIt: ({ parent }) => parent !== null,
+    },
+    {
+      name: 'a snapshot, where it was taken',
+      server: 'pg2',
+      isIt: ({ method }) => method === 'snapshot',
+    },
+  ];
+  for (const { name, server, isIt } of restorable) {
+    it(`bring every row back from ${name}`, async () => {
+      const { primary, backups } = (await deployment.status(CLUSTER))!;
+      const { id } = backups.find(isIt)!;
+      await deployment.sql(CLUSTER, 'delete from ballast where i % 7 = 0');
+      await deployment.sql(CLUSTER, 'insert into ballast select generate_series(200001, 210000)');
+      const last = await sql(primary!, 'select pg_walfile_name(pg_switch_wal())');
+      await eventually(async () =>
+        expect((await archived(server)).some((each) => each.startsWith(last))).to.equal(true),
+      );
+      const wanted = ['--backup', id, '--server', server, '--wait', '120'];
+      await deployment.mustPgswarm('restore', CLUSTER, '--preview', '--latest', ...wanted);
+      const query = "select count(*), md5(string_agg(i::text, ',' order by i)) from ballast";
+      const restored = await deployment.mustPgswarm(
+        ...['psql', CLUSTER, '--preview', '--', '-qAt', '-c', query],
+      );
+      expect(restored.trim()).to.equal(await deployment.sql(CLUSTER, query));
+      await deployment.mustPgswarm('restore', CLUSTER, '--end-preview');
+    });
+  }
 
   it('keep nothing from going on when one fails: a switchover is as fast, the condition says why', async () => {
     const mode = async (bits: string): Promise<string> =>
