@@ -181,6 +181,31 @@ describe('the way back of an old primary', function () {
     await sameRows('pg3');
   });
 
+  it('and so is one that stopped with more in its data files, which cannot even be started', async () => {
+    const [old, next] = [primary, other(primary)];
+    await cutOff(next);
+    await write(old, 4);
+    await untilReplayed('pg3', old);
+    await stop('pg3');
+    await crash(old);
+    await promote(next, [old, 'pg3']);
+    // As from an archive: only with it PostgreSQL sees at its start that it cannot go there.
+    const history =
+      (await servers[next].sql('select pg_walfile_name(pg_current_wal_lsn())')).slice(0, 8) +
+      '.history';
+    servers.pg3.place(
+      `pgdata/pg_wal/${history}`,
+      readFileSync(join(dataOf(next), 'pg_wal', history), 'utf8'),
+    );
+    assignStandby('pg3');
+    await until('pg3', ({ busy }) => /^rewinding/.test(busy ?? ''));
+    await comesBack(old, 'rewind, crashed');
+    await streams('pg3');
+    expect(actionsOf('pg3')).to.include('rewind').and.not.to.include('reclone');
+    expectLoss('pg3', divergenceOf('pg3'), 4);
+    await sameRows('pg3');
+  });
+
   it('a standby whose slot and WAL are lost is cloned again', async () => {
     const name = 'pg3';
     await servers[name].die();

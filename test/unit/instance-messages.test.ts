@@ -44,6 +44,14 @@ describe('a failure of PostgreSQL', () => {
       words: "requested starting point 0/5 on timeline 1 is not in this server's history",
       reason: 'TimelineDiverged',
     },
+    {
+      words: 'requested timeline 4 does not contain minimum recovery point 0/5000000 on timeline 3',
+      reason: 'TimelineDiverged',
+    },
+    {
+      words: 'unexpected timeline ID 4 (should be 3) in end-of-recovery record',
+      reason: 'TimelineDiverged',
+    },
     { words: 'something new', reason: 'StartFailed' },
   ];
   for (const { words, reason } of rows) {

@@ -32,7 +32,7 @@ const KNOWN: readonly KnownFailure[] = [
   },
   {
     pattern:
-      /in this server's history|child of (this server's history|database system)|forked off|no more WAL on requested timeline|highest timeline .* is behind/,
+      /in this server's history|child of (this server's history|database system)|forked off|no more WAL on requested timeline|highest timeline .* is behind|does not contain minimum recovery point|unexpected (previous )?timeline ID/,
     reason: 'TimelineDiverged',
     advice: 'this server has WAL that the upstream never had: it is rewound, or cloned again',
   },
