@@ -70,7 +70,7 @@ export async function sizeOfUpstream(upstream: Upstream, password: string): Prom
   });
 }
 
-/** Whether the upstream has a segment of WAL, on whichever timeline. */
+/** Whether the upstream has a segment of WAL, on its timeline or a later one. */
 export async function hasSegment(
   upstream: Upstream,
   password: string,
