@@ -36,6 +36,7 @@ const SECTIONS: Readonly<Record<Section, string>> = {
   synchronous: 'Which standbys a commit waits for, and what a failover may rely on.',
   objects: 'The cluster’s objects in Swarm.',
   bootstrap: 'From nothing, or from kept volumes, to a first primary.',
+  configuration: 'Settings and images on their way to running servers.',
   maintenance: 'What a person does to single servers.',
   servers: 'The servers of a running cluster.',
   archive: 'The WAL archive of every server.',

@@ -15,6 +15,8 @@ export interface Proposal {
   readonly before: number | null;
   readonly changes: readonly SpecChange[];
   readonly consequences: readonly Consequence[];
+  /** The spec that is in force; null for a new cluster. */
+  readonly present: Spec | null;
   /** As it would be in the store. */
   readonly record: SpecRecord;
 }
@@ -45,26 +47,35 @@ const offered = (spec: Spec, document: unknown, { now, user }: CliPorts): SpecRe
 
 function compare(present: SpecRecord | null, offer: SpecRecord): Proposal {
   if (present === null) {
-    return { outcome: 'created', before: null, changes: [], consequences: [], record: offer };
+    const nothing = { changes: [], consequences: [] };
+    return { outcome: 'created', before: null, present: null, ...nothing, record: offer };
   }
-  const { generation: before, deletion } = present;
-  const changes = specChanges(present.spec, offer.spec);
+  const { generation: before, deletion, spec } = present;
+  const changes = specChanges(spec, offer.spec);
   if (changes.length === 0) {
-    return { outcome: 'unchanged', before, changes, consequences: [], record: present };
+    return {
+      outcome: 'unchanged',
+      before,
+      present: spec,
+      changes,
+      consequences: [],
+      record: present,
+    };
   }
   const record = { ...offer, generation: before + 1, deletion };
-  const consequences = consequencesOf(present.spec, offer.spec);
-  return { outcome: 'changed', before, changes, consequences, record };
+  const consequences = consequencesOf(spec, offer.spec);
+  return { outcome: 'changed', before, present: spec, changes, consequences, record };
 }
 
 /** One line for each field that changes: `~ spec.primary  pg1 → pg2`. */
 export function changeLines(changes: readonly SpecChange[], paint: Paint): readonly string[] {
   const width = Math.max(0, ...changes.map(({ path }) => path.length));
-  return changes.map(({ path, from, to }) => {
+  return changes.map(({ path, from, to, effect }) => {
     const name = path.padEnd(width);
-    if (from === null) return `  ${paint('good', '+')} ${name}  ${to ?? ''}`;
-    if (to === null) return `  ${paint('bad', '-')} ${name}  ${from}`;
-    return `  ${paint('warn', '~')} ${name}  ${from} → ${to}`;
+    const how = effect === undefined ? '' : `  (${effect})`;
+    if (from === null) return `  ${paint('good', '+')} ${name}  ${to ?? ''}${how}`;
+    if (to === null) return `  ${paint('bad', '-')} ${name}  ${from}${how}`;
+    return `  ${paint('warn', '~')} ${name}  ${from} → ${to}${how}`;
   });
 }
 

@@ -1,4 +1,5 @@
 /** What differs between two specs, by the names of the fields as the user writes them. */
+import { effectOf } from '../core/parameter-changes';
 import { formatDuration, formatSize } from '../core/quantities';
 import { describeOrder } from '../core/restore/bootstrap';
 import { type LateSpec, type NodeSelector, type Spec } from '../core/spec';
@@ -9,6 +10,8 @@ export interface SpecChange {
   readonly from: string | null;
   /** null: it is not there any more. */
   readonly to: string | null;
+  /** Of a parameter: what brings it into force. */
+  readonly effect?: string;
 }
 
 /** In the order of the new spec's fields, then what is gone. */
@@ -17,7 +20,17 @@ export function specChanges(before: Spec, after: Spec): readonly SpecChange[] {
   const fields = new Map(fieldsOf(after));
   return [...new Set([...fields.keys(), ...old.keys()])]
     .map((path) => ({ path, from: old.get(path) ?? null, to: fields.get(path) ?? null }))
-    .filter(({ from, to }) => from !== to);
+    .filter(({ from, to }) => from !== to)
+    .map((change) => withEffect(change, before, after));
+}
+
+const PARAMETER = 'spec.postgres.parameters.';
+
+function withEffect(change: SpecChange, before: Spec, after: Spec): SpecChange {
+  if (!change.path.startsWith(PARAMETER)) return change;
+  const name = change.path.slice(PARAMETER.length);
+  const effect = effectOf(name, before.postgres.parameters, after.postgres.parameters);
+  return { ...change, effect };
 }
 
 type Field = readonly [path: string, value: string];
@@ -45,6 +58,7 @@ function fieldsOf(spec: Spec): Field[] {
     ['spec.switchover.maxLag', formatSize(switchover.lagBytesMax)],
     ['spec.switchover.timeout', formatDuration(switchover.timeoutMs)],
     ...synchronousFields(spec.replication),
+    ['spec.update.primary', spec.update.primary],
     ...failoverFields(spec.failover),
     ['spec.archive.compression', spec.archive.compression],
     ['spec.archive.timeout', formatDuration(spec.archive.timeoutMs)],

@@ -135,9 +135,12 @@ export const stateOf = ({ servers }: Status, server: string): string =>
 /** Reasons of conditions that no waiting ends: a person has to do something. */
 const REFUSALS: ReadonlySet<string> = new Set([
   'Fenced',
+  'HbaRefused',
   'KeptVolumesRefused',
   'NetworkDiffers',
+  'ParameterRefused',
   'Paused',
+  'SettingsRolledBack',
   'SpecRefused',
   'SwitchoverGivenUp',
   'VolumeForeign',

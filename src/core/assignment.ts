@@ -19,6 +19,7 @@ import { type RehearsalOrder } from './restore/rehearsal';
 import { slotsGivenUp } from './rules/room';
 import { volumeObstacle } from './rules/servers';
 import { syncOfNewPrimary } from './rules/synchronous';
+import { restartOrder } from './rollout';
 import { type ServerView, type View } from './situation';
 import { type LateSpec, type ServerSpec, type Spec } from './spec';
 import { type ClusterState } from './state';
@@ -173,7 +174,7 @@ function firstTask({ state, spec }: View, { name, volume }: ServerView): Task {
 }
 
 function primaryTask(view: View, server: ServerView): Task {
-  const { name, volume } = server;
+  const { volume } = server;
   const { state } = view;
   const { change } = state;
   if (volume?.kind === 'empty') return wait('the volume of the primary is empty');
@@ -189,7 +190,7 @@ function primaryTask(view: View, server: ServerView): Task {
     checkpointFor: change?.phase === 'checkpointing' ? change.id : checkpointForBackup(view),
     contract: assignedContract(view),
     sync: state.sync.wanted,
-    restartFor: restartFor(state, name),
+    restartFor: restartOrder(view, server),
     ...acceptedRestore(state),
   };
 }
@@ -215,7 +216,7 @@ function standbyTask(view: View, server: ServerView): Task {
       // Nobody will ever stream from a server that does not take over.
       slots: isLate(spec) ? [] : slotsOfOthers(view, server),
       sync: syncOfNewPrimary(view, name).wanted,
-      restartFor: restartFor(state, name),
+      restartFor: restartOrder(view, server),
     };
   }
   return primary?.asPrimary == null
@@ -230,9 +231,6 @@ function slotsOfOthers(view: View, server: ServerView): readonly string[] {
     .filter((other) => !without.includes(other.name) && !isShipped(other, view.state))
     .map(({ name }) => slotName(name));
 }
-
-const restartFor = ({ restart }: ClusterState, server: string): string | null =>
-  restart?.servers[0] === server ? restart.id : null;
 
 function upstreamOf(state: ClusterState, server: ServerSpec): Upstream {
   const { primary, systemIdentifier } = state;

@@ -11,6 +11,7 @@ import { type ConditionRaised, type Rule } from './rules/rule';
 import { archiveRules } from './rules/archive';
 import { backupRules } from './rules/backup';
 import { bootstrapRules } from './rules/bootstrap';
+import { configurationRules } from './rules/configuration';
 import { contractRules } from './rules/contract';
 import { deletionRules } from './rules/deletion';
 import { failoverRules } from './rules/failover';
@@ -45,6 +46,7 @@ export const RULES: readonly Rule[] = [
   ...ledgerRules,
   ...objectRules,
   ...bootstrapRules,
+  ...configurationRules,
   ...maintenanceRules,
   ...serverRules,
   ...archiveRules,

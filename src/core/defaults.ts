@@ -59,6 +59,7 @@ export function withDefaults(document: PostgresCluster): Spec {
       failback: failover.failback,
       failbackAfterMs: valueOf(parseDuration(failover.failbackAfter)),
     },
+    update: { ...DEFAULTS.update, ...spec.update },
     archive: {
       compression: archive.compression,
       timeoutMs: valueOf(parseDuration(archive.timeout)),

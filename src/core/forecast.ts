@@ -27,6 +27,7 @@ const ROUNDS_MAX = 200;
 
 /** Measured in the lab; a switchover replaces it by the cluster's own last gap. */
 const SWITCHOVER_GAP = 'about 0.4 s (measured: 0.3 to 1.8 s; no transaction is lost)';
+const IN_PLACE_GAP = 'as long as PostgreSQL takes to stop and to start again';
 const RESTART_GAP = 'about 10 s (Swarm replaces the container of the primary)';
 
 export function forecast(situation: Situation): Forecast {
@@ -52,8 +53,14 @@ export function forecast(situation: Situation): Forecast {
 }
 
 function gapOf(lines: readonly ForecastLine[], { state, record }: Situation): string | null {
-  if (lines.some(({ rule }) => rule === 'switchover-stop')) return switchoverGap(state?.lastChange);
+  const switchovers = lines.filter(({ rule }) => rule === 'switchover-stop').length;
+  if (switchovers > 0) {
+    return `${switchoverGap(state?.lastChange)}${switchovers > 1 ? `, ${switchovers} times` : ''}`;
+  }
   const primary = state?.primary;
+  if (lines.some(({ text }) => text === `restart PostgreSQL on ${primary ?? ''}`)) {
+    return IN_PLACE_GAP;
+  }
   const isRestarted = lines.some(
     ({ rule, text }) =>
       rule === 'service-update' && text.includes(`-${record.spec.cluster}-${primary ?? ''}:`),

@@ -125,6 +125,15 @@ export interface PostgresCluster {
       timeout?: string;
     };
     /**
+     * How settings that need a restart, and a new image, are brought to running servers: to one standby after the other, and then to the primary.
+     */
+    update?: {
+      /**
+       * `automatic`: a standby takes over, and the old primary is restarted as a standby; it becomes primary again when it is the declared one. `supervised`: the primary is left as it is until a person says `pgswarm restart` or `pgswarm promote`.
+       */
+      primary?: 'automatic' | 'supervised';
+    };
+    /**
      * What happens when the primary is gone.
      */
     failover?: {
@@ -373,6 +382,7 @@ export const DEFAULTS = {
   servers: { port: 5432, replication: 'streaming', hotStandby: true, applyDelay: '0s' },
   replication: { synchronous: { mode: 'any', durability: 'preferred' } },
   switchover: { maxLag: '16MB', timeout: '10s' },
+  update: { primary: 'automatic' },
   failover: {
     mode: 'automatic',
     ttl: '5s',

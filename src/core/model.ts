@@ -14,6 +14,7 @@ import {
   type VolumeTag,
 } from './protocol';
 import { describeOrder } from './restore/bootstrap';
+import { heldBackOn, pendingOf } from './rules/servers';
 import { viewOf, type ServerView, type Situation, type View } from './situation';
 import { type Step } from './steps';
 import { renderSyncNames } from './sync';
@@ -163,10 +164,11 @@ interface Obeyed {
 /** null when the instance already is what it is told to be. */
 function obey(view: View, server: ServerView, report: Report): Obeyed | null {
   const { task, term, leaderEpoch, rollCall } = assignmentFor(view, server);
-  const done = doneTask(view, server, task);
   const restartFor = 'restartFor' in task ? task.restartFor : null;
   const restartedFor = restartFor ?? report.restartedFor;
+  const isRestarted = restartedFor !== report.restartedFor;
   const contract = task.kind === 'primary' ? task.contract : null;
+  const done = waiting(doneTask(view, server, task), { view, server, isRestarted });
   const obeys = { term, leaderEpoch, task: task.kind, contract, rollCall };
   const isSame =
     done === null ||
@@ -177,9 +179,25 @@ function obey(view: View, server: ServerView, report: Report): Obeyed | null {
       sameJson(obeys, report.obeys));
   if (isSame) return null;
   const { postgres, volume, checkpointedFor } = done;
-  const isRestarted = restartedFor !== report.restartedFor;
-  const text = isRestarted ? `restart PostgreSQL on ${server.name}` : done.text;
+  const text = done.text ?? (isRestarted ? `restart PostgreSQL on ${server.name}` : null);
   return { report: { ...report, postgres, volume, checkpointedFor, restartedFor, obeys }, text };
+}
+
+/** Only a start takes over what waits for one, and a standby's not what waits for the primary. */
+function waiting(
+  done: Outcome | null,
+  on: { readonly view: View; readonly server: ServerView; readonly isRestarted: boolean },
+): Outcome | null {
+  if (done === null || !('pendingRestart' in done.postgres)) return done;
+  const { view, server, isRestarted } = on;
+  const awaited = view.primary === null ? [] : pendingOf(view.primary);
+  const isStart = isRestarted || (server.asPrimary ?? server.asStandby) === null;
+  const pendingRestart = isStart
+    ? heldBackOn(server).filter(
+        (name) => done.postgres.state === 'standby' && awaited.includes(name),
+      )
+    : pendingOf(server);
+  return { ...done, postgres: { ...done.postgres, pendingRestart } };
 }
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -60,6 +60,8 @@ export interface Report {
   readonly divergence: Divergence | null;
   readonly volume: VolumeReport;
   readonly postgres: PostgresReport;
+  /** What it does not do of the settings that it was given; absent: an earlier version. */
+  readonly settings?: SettingsReport;
   /** Long work under way, in words with a figure: `cloning from pg1, 120 of 300 MB`. */
   readonly busy: string | null;
   /** What keeps the instance from doing what it was told; it goes on trying, ever less often. */
@@ -82,6 +84,13 @@ export interface Report {
   readonly prospect: RestoreProspect | null;
   /** A restored copy is in the place of its data, and the data from before beside it. */
   readonly restored: RestoreProgress | null;
+}
+
+export interface SettingsReport {
+  /** Limits of a standby that it takes over with the next restart, once its primary has them so low. */
+  readonly heldBack: readonly string[];
+  /** PostgreSQL did not start with them, and runs with those from before. */
+  readonly refused: Problem | null;
 }
 
 /** How the archiving of this server's WAL goes on. */

@@ -4,6 +4,7 @@
  * that a change of role changes no settings. In PostgreSQL the last line wins (manual: "Setting
  * Parameters via the Configuration File"), hence the order: defaults, the user's, the operator's.
  */
+import { limitsHeldBack, type Limits } from './limits';
 import { REPLICATION_ROLE } from './names';
 import { type ArchiveSpec, type LateSpec } from './spec';
 import { renderSyncNames } from './sync';
@@ -172,11 +173,14 @@ export function renderEntry(): string {
   ]);
 }
 
-/** `pgswarm.conf`: everything but the upstream. */
-export function renderSettings(settings: InstanceSettings, machine: Machine): string {
-  const user = Object.fromEntries(
-    Object.entries(settings.parameters).map(([name, value]) => [name.toLowerCase(), value]),
-  );
+/** `pgswarm.conf`: everything but the upstream; a standby waits with lower limits than `primary`'s. */
+export function renderSettings(
+  settings: InstanceSettings,
+  machine: Machine,
+  primary: Limits = {},
+): string {
+  const user = userParameters(settings);
+  const held = heldBackBy(settings, machine, primary);
   return lines([
     GENERATED,
     '',
@@ -188,8 +192,22 @@ export function renderSettings(settings: InstanceSettings, machine: Machine): st
     '',
     '# what pgswarm relies on',
     ...assignments(ownedParameters(machine, user, settings.archive, settings.late)),
+    ...(Object.keys(held).length === 0 ? [] : ['', '# until the primary has lower ones']),
+    ...assignments(mapValues(held, String)),
   ]);
 }
+
+/** The limits that a standby of this primary does not take from the settings yet. */
+export const heldBackBy = (settings: InstanceSettings, machine: Machine, primary: Limits): Limits =>
+  limitsHeldBack({ ...defaultParameters(machine), ...userParameters(settings) }, primary);
+
+const userParameters = ({ parameters }: InstanceSettings): Parameters =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+
+const mapValues = (values: Limits, text: (value: number) => string): Parameters =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, text(value)]));
 
 /**
  * `pgswarm-upstream.conf`: where a standby streams from, if it does. A primary keeps its last one,

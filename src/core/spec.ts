@@ -41,8 +41,15 @@ export interface Spec {
     readonly failback: 'hold' | 'auto';
     readonly failbackAfterMs: number;
   };
+  readonly update: UpdateSpec;
   readonly archive: ArchiveSpec;
   readonly backup: BackupSpec;
+}
+
+/** How what needs a restart, or a new container, is brought to the servers. */
+export interface UpdateSpec {
+  /** `supervised`: only the standbys by themselves; the primary's turn is a person's decision. */
+  readonly primary: 'automatic' | 'supervised';
 }
 
 export interface ArchiveSpec {
@@ -160,8 +167,9 @@ export type SpecSource =
 
 /** A record that an earlier version has written, with what it did not know yet. */
 export function upgradedSpec(record: SpecRecord): SpecRecord {
-  const since: Pick<Spec, 'backup'> = {
+  const since: Pick<Spec, 'backup' | 'update'> = {
     backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
+    update: { primary: 'automatic' },
   };
   return { ...record, spec: { ...since, ...record.spec } };
 }

@@ -44,6 +44,8 @@ export interface ClusterState {
   readonly paused: Pause | null;
   /** PostgreSQL is restarted on these servers, one after the other. */
   readonly restart: Restart | null;
+  /** How often the operator has begun to restart servers for a generation of the spec. */
+  readonly rollouts: Rollouts | null;
   /** Where WAL is kept from being archived, and until when. */
   readonly archivePauses: ArchivePauses;
   /** The dump that is to be loaded into the primary. */
@@ -123,6 +125,26 @@ export interface Restart {
   readonly id: string;
   /** Those that are still to be done, in order. */
   readonly servers: readonly string[];
+  /** Absent: a person has asked for it. */
+  readonly rollout?: Rollout;
+}
+
+/** A restart that the operator has begun by itself, for what takes effect in no other way. */
+export interface Rollout {
+  /** What for, in a clause: `max_connections is to take effect`. */
+  readonly because: string;
+  /**
+   * The turn of the primary: `first` and in place, where standbys must not have less than it;
+   * `relieved` by a standby, and restarted as one; or `last` and in place, where nobody can relieve it.
+   */
+  readonly primary: 'first' | 'relieved' | 'last';
+}
+
+export interface Rollouts {
+  readonly generation: number;
+  /** ISO 8601, of the first. */
+  readonly since: string;
+  readonly count: number;
 }
 
 /** A schedule of backups since it is followed: what was due before is not made up for. */
@@ -221,6 +243,7 @@ export function initialState(cluster: string, uid: string, leaderEpoch: number):
     fenced: [],
     paused: null,
     restart: null,
+    rollouts: null,
     archivePauses: {},
     load: null,
     lastLoad: null,

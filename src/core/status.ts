@@ -219,6 +219,7 @@ const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   BackupRecent: 'the last backup has succeeded, and none is overdue',
   DataVolume: 'every data volume has room',
   ArchiveVolume: 'every archive volume has room',
+  UpToDate: 'every server runs with the declared settings and image',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
 };

@@ -308,6 +308,32 @@ export function restartRequested(state: ClusterState, restart: Restart): Cluster
   return { ...state, restart };
 }
 
+/** The operator itself restarts servers; how often it did for this generation is counted. */
+export function rolloutBegun(
+  state: ClusterState,
+  restart: Required<Omit<Restart, 'id'>>,
+  { generation, at }: { readonly generation: number; readonly at: string },
+): ClusterState {
+  const before = state.rollouts?.generation === generation ? state.rollouts : null;
+  const id = `rollout ${state.term}.${state.changes + 1}`;
+  return {
+    ...state,
+    changes: state.changes + 1,
+    restart: { id, ...restart },
+    rollouts: { generation, since: before?.since ?? at, count: (before?.count ?? 0) + 1 },
+  };
+}
+
+/** Nobody can relieve the primary: its turn comes in place. */
+export function restartInPlace(state: ClusterState): ClusterState {
+  const { restart } = state;
+  if (restart?.rollout === undefined) return state;
+  return { ...state, restart: { ...restart, rollout: { ...restart.rollout, primary: 'last' } } };
+}
+
+/** What is not restarted yet stays as it is. */
+export const restartEnded = (state: ClusterState): ClusterState => ({ ...state, restart: null });
+
 /** A new pause takes the place of an earlier one on the same server. */
 export function archivePaused(
   state: ClusterState,

@@ -20,6 +20,8 @@ import {
 
 const STANDBY_SIGNAL = 'standby.signal';
 const KEPT_HBA_FILE = `${HBA_FILE}.kept`;
+/** With these PostgreSQL has started last. */
+const KEPT_SETTINGS_FILE = `${SETTINGS_FILE}.kept`;
 /** What ALTER SYSTEM and pg_basebackup write; read last, it would win over the generated files. */
 const AUTO_FILE = 'postgresql.auto.conf';
 
@@ -27,6 +29,7 @@ const AUTO_FILE = 'postgresql.auto.conf';
 export const OWN_FILES: readonly string[] = [
   ENTRY_FILE,
   SETTINGS_FILE,
+  KEPT_SETTINGS_FILE,
   SUMMARIES_FILE,
   LOAD_FILE,
   SYNC_FILE,
@@ -74,6 +77,30 @@ export async function restoreHba(directory: string): Promise<boolean> {
   await writeDurably(join(directory, HBA_FILE), kept);
   await rm(join(directory, KEPT_HBA_FILE));
   return true;
+}
+
+/** PostgreSQL has started with the present settings: it can start with them again. */
+export async function keepSettings(directory: string): Promise<void> {
+  const text = await readText(join(directory, SETTINGS_FILE));
+  if (text !== null) await writeDurably(join(directory, KEPT_SETTINGS_FILE), text);
+}
+
+/** What was kept is another server's. */
+export async function forgetKeptSettings(directory: string): Promise<void> {
+  await rm(join(directory, KEPT_SETTINGS_FILE), { force: true });
+}
+
+/**
+ * Puts the settings of the last start in the place of the present ones; the present ones, or null
+ * when there are no others.
+ */
+export async function restoreSettings(directory: string): Promise<string | null> {
+  const path = join(directory, SETTINGS_FILE);
+  const present = await readText(path);
+  const kept = await readText(join(directory, KEPT_SETTINGS_FILE));
+  if (kept === null || present === kept) return null;
+  await writeDurably(path, kept);
+  return present;
 }
 
 /** Whether the server has ever been given settings. */

@@ -45,6 +45,10 @@ interface Values {
   readonly upstream: Upstream | null;
   /** The settings that the running server has been told. */
   readonly settingsApplied: InstanceSettings | null;
+  /** Limits that are not in force here before the primary has them so low. */
+  readonly heldBack: readonly string[];
+  /** Text of the settings with which PostgreSQL has not started, and why. */
+  readonly refused: { readonly text: string; readonly problem: Problem } | null;
   /** The settings for which the roles were looked at since the server became primary. */
   readonly rolesEnsured: InstanceSettings | null;
   readonly checkpointedFor: string | null;
@@ -106,6 +110,8 @@ export class LocalState {
       rejoin: null,
       upstream: null,
       settingsApplied: null,
+      heldBack: [],
+      refused: null,
       rolesEnsured: null,
       checkpointedFor: null,
       restartedFor: null,
@@ -127,6 +133,13 @@ export class LocalState {
     const before = JSON.stringify(this.#values);
     this.#values = { ...this.#values, ...changes };
     if (JSON.stringify(this.#values) !== before) this.#options.onChange();
+  }
+
+  /** Whatever PostgreSQL is started for, a start is what a restart that is asked for wants. */
+  noteRestart(): void {
+    const { task } = this.#values.assignment ?? {};
+    const restartFor = task !== undefined && 'restartFor' in task ? task.restartFor : null;
+    if (restartFor !== null) this.set({ restartedFor: restartFor });
   }
 
   /** Without notice: who calls this says himself that there is a new assignment. */
@@ -167,7 +180,7 @@ export class LocalState {
   /** The present, without a sequence number. */
   picture(postgres: PostgresReport): Omit<Report, 'sequence'> {
     const { assignment, volume, busy, problem, checkpointedFor, rollCall } = this.#values;
-    const { restartedFor, isLeaving, divergence } = this.#values;
+    const { restartedFor, isLeaving, divergence, heldBack, refused } = this.#values;
     const obeys =
       assignment === null
         ? null
@@ -183,6 +196,7 @@ export class LocalState {
       obeys,
       volume,
       postgres: withPending(postgres, assignment),
+      settings: { heldBack, refused: refused?.problem ?? null },
       busy,
       problem,
       checkpointedFor,

@@ -1,7 +1,6 @@
 /** The actions themselves. Each is idempotent: it may have been half done before. */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkHba, checkSettings } from '../adapters/postgres/check-configuration';
 import { readControlData, readControlFields } from '../adapters/postgres/control-data';
 import { writeDurably } from '../adapters/postgres/durable-files';
 import { explainFailure } from '../adapters/postgres/failures';
@@ -19,18 +18,26 @@ import { prepareUpstream } from '../adapters/postgres/upstream-check';
 import { type Log } from '../adapters/log';
 import { OperatingError } from '../core/errors';
 import { REPLICATION_ROLE } from '../core/names';
-import { type InstanceSettings, type PostgresReport, type Upstream } from '../core/protocol';
-import { renderHba, renderIsolatedHba, renderSettings, type Machine } from '../core/settings';
+import { type Upstream } from '../core/protocol';
+import { renderSettings, type Machine } from '../core/settings';
 import { renderSyncNames } from '../core/sync';
 import {
-  hasSettings,
-  restoreHba,
+  forgetKeptSettings,
+  keepSettings,
   writeHba,
-  writeSettings,
   writeStandbySignal,
   writeSync,
   writeUpstream,
 } from './data-directory';
+import {
+  configure,
+  limitsOfPrimary,
+  reconfigure,
+  renderAccess,
+  settingsOf,
+  startAsBefore,
+  writeCheckedSettings,
+} from './configuration';
 import { type Archive } from './archive/archive';
 import { type Backups } from './backup/backups';
 import { type InstanceEnvironment, type Secrets } from './environment';
@@ -45,7 +52,6 @@ import { settle } from './rejoin/settle';
 import { restoring } from './restore/new-cluster';
 import { type RoomKeeper } from './room-keeper';
 import { readRestoreNote } from './restore/in-place';
-import { operatorNetworks } from './operator-networks';
 import {
   keepRestored,
   leaveRestored,
@@ -115,10 +121,13 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
     await start(performer, signal);
   },
   'start-standby': startStandby,
-  promote: async ({ postgres, archive, summaries }) =>
+  promote: async ({ postgres, archive, summaries, state }) => {
     await archive.whilePromoting(
       async () => await summaries.whilePromoting(async () => await postgres.promote()),
-    ),
+    );
+    // It waits for nobody's limits any more.
+    if (state.values.heldBack.length > 0) state.set({ settingsApplied: null });
+  },
   stop: async ({ postgres }) => await postgres.stop(STOP_LIMITS),
   follow: async (performer, { upstream }) => {
     await configureUpstream(performer, upstream);
@@ -142,7 +151,8 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   'set-sync': setSync,
   restart: async ({ postgres, state }, { requestId }) => {
     await postgres.stop(STOP_LIMITS);
-    state.set({ restartedFor: requestId });
+    // What has not worked before may work now: somebody may have given the machine what it lacked.
+    state.set({ restartedFor: requestId, refused: null });
   },
   checkpoint,
   restore: async (performer, action, signal) => {
@@ -150,7 +160,7 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
     const settings = settingsOf(state);
     await openArchive(performer);
     await restoreCopy(performer, action, signal, async (directory) => {
-      await writeCheckedSettings({ environment, machine }, directory, settings);
+      await writeCheckedSettings({ environment }, directory, renderSettings(settings, machine));
       await writeHba(directory, await renderAccess(performer), async () => await Promise.resolve());
     });
   },
@@ -228,7 +238,13 @@ async function fill(
   try {
     const directory = await beginFilling(dataVolume);
     await write({ directory, machine, binDirectory, signal, onProgress });
-    await writeCheckedSettings({ environment, machine }, directory, settings);
+    const limits = await limitsOfPrimary(directory, binDirectory);
+    await writeCheckedSettings(
+      { environment },
+      directory,
+      renderSettings(settings, machine, limits),
+    );
+    await forgetKeptSettings(directory);
     await writeHba(directory, await renderAccess(performer), async () => await Promise.resolve());
     const { systemIdentifier } = await readControlData(directory, binDirectory);
     signal.throwIfAborted();
@@ -296,16 +312,15 @@ async function start(
   if (task !== undefined) await writeSync(dataDirectory(environment.dataVolume), sync);
   const syncApplied = task === undefined ? null : renderSyncNames(sync);
   state.set({ rolesEnsured: null, settingsApplied: null, syncApplied });
+  state.noteRestart();
   try {
     await (state.values.assignment === null ? starting() : configure(performer, starting));
   } catch (error) {
     // Former settings would open the doors of a copy that nobody may reach.
-    const mayFallBack = options.isSecluded !== true;
-    if (!mayFallBack || !(await hasFormerSettings(error, dataDirectory(environment.dataVolume)))) {
-      throw error;
-    }
-    await starting();
+    if (options.isSecluded === true) throw error;
+    await startAsBefore(performer, error, starting);
   }
+  await keepSettings(dataDirectory(environment.dataVolume));
 }
 
 /** Of the database in the data directory, for PostgreSQL to find it when it starts. */
@@ -327,13 +342,6 @@ async function openArchive({ environment, archive, backups, postgres }: Performe
   await archive.prepare();
 }
 
-/** Whether settings that were refused leave others to start with, now in their place. */
-async function hasFormerSettings(error: unknown, directory: string): Promise<boolean> {
-  if (!(error instanceof OperatingError)) return false;
-  if (error.code === 'HbaRefused') return await restoreHba(directory);
-  return error.code === 'ParameterRefused' && (await hasSettings(directory));
-}
-
 /** In force when this returns: a promotion that follows finds it so (manual: "pg_reload_conf"). */
 async function setSync(
   { environment, postgres, state }: Performer,
@@ -343,52 +351,6 @@ async function setSync(
   await postgres.reload();
   await postgres.untilSetting('synchronous_standby_names', renderSyncNames(sync));
   state.set({ syncApplied: renderSyncNames(sync) });
-}
-
-async function reconfigure(performer: Performer): Promise<void> {
-  const { environment, postgres } = performer;
-  try {
-    await configure(performer, async () => {
-      if (!isWarm(postgres.report)) await checkHba(postgres.connection);
-    });
-  } catch (error) {
-    await hasFormerSettings(error, dataDirectory(environment.dataVolume));
-    throw error;
-  }
-  await postgres.reload();
-}
-
-/** It lets nobody in, so that it can tell of no line that is wrong either. */
-const isWarm = (report: PostgresReport): boolean =>
-  report.state === 'standby' && report.isWarm === true;
-
-/** Writes the settings of the assignment; they count as applied when `use` has worked with them. */
-async function configure(performer: Performer, use: () => Promise<void>): Promise<void> {
-  const { environment, state } = performer;
-  const settings = settingsOf(state);
-  const directory = dataDirectory(environment.dataVolume);
-  performer.archive.compression = settings.archive.compression;
-  await writeCheckedSettings(performer, directory, settings);
-  await writeHba(directory, await renderAccess(performer), use);
-  state.set({ settingsApplied: settings });
-}
-
-/** `pg_hba.conf` for the present assignment. */
-async function renderAccess({ environment, state }: Performer): Promise<string> {
-  const settings = settingsOf(state);
-  if (settings.isIsolated !== true) return renderHba(settings);
-  return renderIsolatedHba(await operatorNetworks(environment.operators));
-}
-
-async function writeCheckedSettings(
-  { environment, machine }: Pick<Performer, 'environment' | 'machine'>,
-  directory: string,
-  settings: InstanceSettings,
-): Promise<void> {
-  const { runDirectory, binDirectory } = environment;
-  await writeSettings(directory, renderSettings(settings, machine), async (text) => {
-    await checkSettings(text, { directory, runDirectory, binDirectory });
-  });
 }
 
 async function configureUpstream(
@@ -429,10 +391,4 @@ async function checkpoint(
     signal.removeEventListener('abort', breakOff);
     connection.close();
   }
-}
-
-function settingsOf(state: LocalState): InstanceSettings {
-  const settings = state.values.assignment?.settings;
-  if (settings !== undefined) return settings;
-  throw new OperatingError('stale', 'NoAssignment', 'there is no assignment yet');
 }

@@ -89,6 +89,10 @@ const transcripts: readonly Transcript[] = [
       'plan -f test/golden/specs/moved-primary.yaml',
       'plan -f test/golden/specs/third-server.yaml',
       'plan -f test/golden/specs/less-of-everything.yaml',
+      'plan -f test/golden/specs/more-connections.yaml',
+      'plan -f test/golden/specs/fewer-connections.yaml',
+      'plan -f test/golden/specs/supervised-change.yaml',
+      'plan -f test/golden/specs/new-image.yaml',
     ],
   },
   {

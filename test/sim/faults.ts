@@ -281,6 +281,11 @@ export const FAULTS: readonly Fault[] = [
     world.changeState((state) => ({ ...state, restart }));
     return NOTHING;
   }),
+  fault('a setting that needs a restart', 2, (world, random) => {
+    const parameters = { max_connections: String(random.pick([100, 200, 300])) };
+    world.changeSpec((spec) => ({ ...spec, postgres: { ...spec.postgres, parameters } }));
+    return NOTHING;
+  }),
   fault('node drained', 2, (world, random) => {
     const node = nodeOfServer(world, random);
     node.drain();

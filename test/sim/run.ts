@@ -195,6 +195,7 @@ function specFor(random: Random, { servers, ttlMs = 5_000, synchronous: given }:
       failbackAfterMs: 300_000,
     },
     archive: { compression: 'zstd', timeoutMs: 300_000 },
+    update: { primary: 'automatic' },
     backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
   };
 }

@@ -27,6 +27,7 @@ export function spec(changes: Partial<Spec> = {}): Spec {
       failbackAfterMs: 300_000,
     },
     archive: { compression: 'zstd', timeoutMs: 300_000 },
+    update: { primary: 'automatic' },
     backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
     ...changes,
   };

@@ -30,6 +30,7 @@ export function spec(changes: Partial<Spec> = {}): Spec {
       failback: 'hold',
       failbackAfterMs: 300_000,
     },
+    update: { primary: 'automatic' },
     archive: { compression: 'zstd', timeoutMs: 300_000 },
     backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
     ...changes,

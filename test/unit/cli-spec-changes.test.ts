@@ -52,7 +52,7 @@ const rows: readonly Row[] = [
     after: { image: 'pgswarm:2', postgres: { ...BASE.postgres, parameters: { work_mem: '8MB' } } },
     expected: [
       change('spec.image', 'the operator’s own', 'pgswarm:2'),
-      change('spec.postgres.parameters.work_mem', null, '8MB'),
+      { ...change('spec.postgres.parameters.work_mem', null, '8MB'), effect: 'reload' },
     ],
   },
   {

@@ -438,17 +438,6 @@ const CASES: readonly Case[] = [
     because: /pg2 on n2 has not/,
   },
   {
-    name: 'a setting waits for a restart',
-    situation: withReport(pair, 'pg2', {
-      postgres: {
-        ...pair.observation.reports['pg2']!.report.postgres,
-        pendingRestart: ['max_connections'],
-      } as never,
-    }),
-    rule: 'restart-pending',
-    because: /pg2 needs a restart for max_connections; pgswarm restart orders does it/,
-  },
-  {
     name: 'an archive that has failed for long',
     situation: withReport(pair, 'pg2', {
       archive: {
@@ -869,8 +858,14 @@ const CASES: readonly Case[] = [
   { name: 'a healthy pair', situation: pair, rule: 'steady' },
 ];
 
-/** Sections with a file of cases of their own: failover, sync-rules and maintenance. */
-const ELSEWHERE: readonly Section[] = ['failover', 'contract', 'synchronous', 'maintenance'];
+/** Sections with a file of cases of their own: failover, sync-rules, maintenance, configuration. */
+const ELSEWHERE: readonly Section[] = [
+  'failover',
+  'contract',
+  'synchronous',
+  'maintenance',
+  'configuration',
+];
 
 describe('decide', () => {
   for (const { name, situation, rule, because } of CASES) {

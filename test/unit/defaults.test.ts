@@ -31,6 +31,7 @@ describe('defaults', () => {
         failback: 'hold',
         failbackAfterMs: 300_000,
       },
+      update: { primary: 'automatic' },
       archive: { compression: 'zstd', timeoutMs: 300_000 },
       backup: { retention: { keep: null, maxAgeMs: null }, schedules: [] },
     });

@@ -167,7 +167,7 @@ const TEXTS = [
     findings: [
       'spec.fail-over: there is no field "fail-over" here → did you mean `failover`?',
       'spec.failover.failback: "adopt" is not part of this version → write hold, and the new primary into the file yourself',
-      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, bootstrap, replication, switchover, failover, archive, backup',
+      'spec.zzzzzz: there is no field "zzzzzz" here → known here: image, postgres, network, primary, servers, bootstrap, replication, switchover, update, failover, archive, backup',
     ],
   },
   {

@@ -1,6 +1,7 @@
 /** What a data directory that does not run says of itself. */
 import { join } from 'node:path';
 import { OperatingError } from '../../core/errors';
+import { LIMIT_NAMES, type Limits } from '../../core/limits';
 import { compareLsn, type Lsn } from '../../core/lsn';
 import { type ControlData } from '../../core/protocol';
 import { runProgram } from './programs';
@@ -15,6 +16,11 @@ const LABELS = {
   minRecoveryLsn: 'Minimum recovery ending location',
   minRecoveryTimeline: "Min recovery ending loc's timeline",
   segmentBytes: 'Bytes per WAL segment',
+  max_connections: 'max_connections setting',
+  max_locks_per_transaction: 'max_locks_per_xact setting',
+  max_prepared_transactions: 'max_prepared_xacts setting',
+  max_wal_senders: 'max_wal_senders setting',
+  max_worker_processes: 'max_worker_processes setting',
 } as const;
 
 export type ControlFields = Readonly<Record<keyof typeof LABELS, string>>;
@@ -87,6 +93,15 @@ export async function isControlWhole(
   const text = await runProgram('pg_controldata', ['-D', dataDirectory], { binDirectory, onLine });
   // A warning, on standard output or, in later versions, on standard error.
   return !/CRC checksum/.test(`${text}\n${said.join('\n')}`);
+}
+
+/** Of the primary whose WAL is in this directory, as far as it was replayed. */
+export async function readLimits(dataDirectory: string, binDirectory: string): Promise<Limits> {
+  const fields: Readonly<Record<string, string>> = await readControlFields(
+    dataDirectory,
+    binDirectory,
+  );
+  return Object.fromEntries(LIMIT_NAMES.map((name) => [name, Number(fields[name])]));
 }
 
 const furthest = (a: Lsn, b: Lsn): Lsn => (compareLsn(a, b) >= 0 ? a : b);

@@ -1,6 +1,7 @@
 /** `pgswarm plan`: what `apply` would make the operator do, in order. Nothing is changed. */
 import { forecast, type Forecast, type ForecastLine } from '../../core/forecast';
 import { expectationsOf, type Expectations } from '../../core/expectations';
+import { afterNewParameters } from '../../core/parameter-changes';
 import { loadSituation, type Known } from '../cluster';
 import { DONE, FAILED, refusal, type ExitCode } from '../exit';
 import { expectationsText, smallestDataVolume } from '../expectations-text';
@@ -18,7 +19,8 @@ export async function run(ports: CliPorts, options: PlanOptions): Promise<ExitCo
   if (proposal === null) return FAILED;
   if (proposal.record.deletion !== null) throw deletionUnderWay(proposal.record.spec.cluster);
   const known = await loadSituation(ports, proposal.record);
-  const plan = forecast(known.situation);
+  const before = (proposal.present ?? proposal.record.spec).postgres.parameters;
+  const plan = forecast(afterNewParameters(known.situation, before));
   const expected = expectationsOf(proposal.record.spec, smallestDataVolume(known.view));
   if (options.output === 'json') ports.output.print(json(asJson(proposal, plan, known, expected)));
   else {

@@ -1,5 +1,6 @@
 /** `pgswarm restart`: PostgreSQL anew, one server after the other, the primary last. */
 import { randomUUID } from 'node:crypto';
+import { type View } from '../../core/situation';
 import { type Spec } from '../../core/spec';
 import { type ClusterState, type Restart } from '../../core/state';
 import { restartRequested } from '../../core/transitions';
@@ -73,6 +74,8 @@ async function waitUntilDone(
   const patience = createPatience(ports);
   const refused = ({ view, status }: Known): Refused | null => {
     const { restart } = view.state;
+    const rolledBack = rolledBackIn(view, id);
+    if (rolledBack !== null) return rolledBack;
     if (restart !== null && restart.id !== id) return REPLACED;
     const current = view.servers.find(({ name }) => name === restart?.servers[0]);
     const problem = current?.report?.problem ?? null;
@@ -84,12 +87,23 @@ async function waitUntilDone(
       cluster,
       seconds,
       missed: `${servers.join(', ')} are not all restarted`,
-      isReached: ({ view }) => view.state.restart === null,
+      isReached: ({ view }) => view.state.restart === null && rolledBackIn(view, id) === null,
       refused,
     });
   } catch (error) {
     throw goesOn(error, cluster);
   }
+}
+
+/** A server that was restarted, and runs with its settings from before. */
+function rolledBackIn({ servers }: View, id: string): Refused | null {
+  const [found] = servers.filter(
+    ({ report }) => report?.restartedFor === id && report.settings?.refused != null,
+  );
+  const problem = found?.report?.settings?.refused ?? null;
+  return problem === null
+    ? null
+    : { ...problem, message: `${found?.name ?? ''}: ${problem.message}; ${HELD}` };
 }
 
 const REPLACED: Refused = {

@@ -4,8 +4,11 @@
  * PostgreSQL does not start takes one standby away, and not the cluster.
  */
 import { isLate } from '../late';
+import { whyNotNow } from '../rollout';
 import { type ServerView, type View } from '../situation';
 import { serverRestarted } from '../transitions';
+import { isToBeRelieved, turnOf } from '../turn';
+import { isDrifted } from './objects';
 import { recorded, rule, type Rule } from './rule';
 import { isFollowing, isStreaming } from './servers';
 
@@ -19,8 +22,9 @@ interface UnderRestart {
 
 /** The server whose turn it is. */
 function underRestart({ state, servers }: View): UnderRestart | null {
-  const [name, ...others] = state.restart?.servers ?? [];
-  if (name === undefined) return null;
+  const name = turnOf(state);
+  if (name === null) return null;
+  const others = (state.restart?.servers ?? []).filter((each) => each !== name);
   return { name, others, server: servers.find((each) => each.name === name) ?? null };
 }
 
@@ -28,7 +32,9 @@ function underRestart({ state, servers }: View): UnderRestart | null {
 function whyDone({ name, server }: UnderRestart, view: View): string | null {
   if (server === null) return `${name} is not in the spec any more`;
   if (view.state.fenced.includes(name)) return `${name} is kept stopped`;
-  if (server.report?.restartedFor !== view.state.restart?.id) return null;
+  if (server.report?.restartedFor !== view.state.restart?.id || isDrifted(server, view)) {
+    return null;
+  }
   if (server.asPrimary !== null) return `${name} has been restarted and accepts writes`;
   if (isLate(server.spec)) {
     return isFollowing(server, view) ? `${name} has been restarted and replays again` : null;
@@ -40,14 +46,24 @@ function whyDone({ name, server }: UnderRestart, view: View): string | null {
 const streamsAgain = (server: ServerView, view: View): boolean =>
   server.asStandby?.receiver?.status === 'streaming' && isStreaming(server, view);
 
-function whatItDoes({ name, server }: UnderRestart, { state }: View): string {
+function whatItDoes({ name, server }: UnderRestart, view: View): string {
+  const { state } = view;
   const report = server?.report ?? null;
   if (report === null) return `${name} does not answer`;
   if (report.problem !== null) return `${name}: ${report.problem.message}`;
-  if (report.restartedFor !== state.restart?.id) return `${name} is told to restart PostgreSQL`;
+  if (report.restartedFor !== state.restart?.id) return whatItWaitsFor(name, view);
   return server?.asStandby == null
     ? `PostgreSQL on ${name} is ${report.postgres.state}`
     : `${name} has been restarted, and does not stream yet`;
+}
+
+function whatItWaitsFor(name: string, view: View): string {
+  if (isToBeRelieved(view.state)) return `a standby has to take over from ${name} first`;
+  const isRollout = view.state.restart?.rollout !== undefined;
+  const why = isRollout ? whyNotNow(view, name) : null;
+  return why === null
+    ? `${name} is told to restart PostgreSQL`
+    : `${name} is to be restarted, but ${why}`;
 }
 
 const isFenced = (view: View, { name }: ServerView): boolean => view.state.fenced.includes(name);
@@ -92,7 +108,7 @@ export const maintenanceRules: readonly Rule[] = [
     steps: ({ name, why, others }, view) =>
       recorded(view, serverRestarted(view.state, name), {
         rule: 'restart-next',
-        summary: others[0] === undefined ? 'end the restart' : `restart PostgreSQL on ${others[0]}`,
+        summary: summaryOf(others, view),
         message: `restart: ${why}; ${nextOf(others)}`,
       }),
   }),
@@ -108,6 +124,13 @@ export const maintenanceRules: readonly Rule[] = [
     condition: { type: 'ServersReady', reason: 'RestartUnderWay' },
   }),
 ];
+
+function summaryOf([next]: readonly string[], { state }: View): string {
+  if (next === undefined) return 'end the restart';
+  return next === state.primary && state.restart?.rollout?.primary === 'relieved'
+    ? `the turn of the primary ${next} to be restarted`
+    : `restart PostgreSQL on ${next}`;
+}
 
 const nextOf = (others: readonly string[]): string =>
   others[0] === undefined ? 'it was the last one' : `${others[0]} is next`;

@@ -10,6 +10,7 @@ import { type NetworkSeen, type ServiceSeen } from '../observation';
 import { networkName, serviceName } from '../names';
 import { type ServerView, type View } from '../situation';
 import { namesInSyncSets } from '../sync';
+import { turnOf } from '../turn';
 import { rule, type ConditionRaised, type Rule } from './rule';
 
 const notReady = (reason: string): ConditionRaised => ({ type: 'ObjectsReady', reason });
@@ -25,23 +26,43 @@ interface Drift {
 const SOURCE_LEFT = unwantedMount(SOURCE_PATH);
 
 /** Services that are not as desired, standbys before the primary. */
-function drifts(view: View): readonly Drift[] {
-  const ids = Object.fromEntries((view.swarm?.networks ?? []).map(({ name, id }) => [name, id]));
-  return view.servers
+const drifts = (view: View): readonly Drift[] =>
+  view.servers
     .toSorted((a, b) => Number(a === view.primary) - Number(b === view.primary))
-    .flatMap((server) => {
-      const desired = view.desired?.services.find((service) => service.server === server.name);
-      if (desired === undefined || server.service === null) return [];
-      const paths = differences(desired.spec, server.service.spec, ids);
-      const isSame = paths.every((path) => path === SOURCE_LEFT);
-      return isSame ? [] : [{ server, seen: server.service, desired, paths }];
-    });
+    .flatMap((server) => driftOf(server, view) ?? []);
+
+function driftOf(server: ServerView, view: View): Drift | null {
+  const desired = view.desired?.services.find((service) => service.server === server.name);
+  if (desired === undefined || server.service === null) return null;
+  const ids = Object.fromEntries((view.swarm?.networks ?? []).map(({ name, id }) => [name, id]));
+  const paths = differences(desired.spec, server.service.spec, ids);
+  const isSame = paths.every((path) => path === SOURCE_LEFT);
+  return isSame ? null : { server, seen: server.service, desired, paths };
 }
+
+/** Its container is not as declared, and will be replaced. */
+export const isDrifted = (server: ServerView, view: View): boolean =>
+  driftOf(server, view) !== null;
+
+/** Of the primary that accepts writes, when all the others are as declared. */
+export function driftOfPrimary(view: View): Drift | null {
+  const [drift] = drifts(view);
+  return drift !== undefined && isWorkingPrimary(drift.server, view) ? drift : null;
+}
+
+/** One that does not work may be mended by the update; any other waits for its turn. */
+const isWorkingPrimary = (server: ServerView, view: View): boolean =>
+  server === view.primary && server.asPrimary !== null;
+
+/** Its turn has come, and nobody relieves it. */
+const isTurnInPlace = ({ state }: View): boolean =>
+  state.restart?.rollout?.primary !== 'relieved' && turnOf(state) === state.primary;
 
 /** The first update that may be made now: never two servers at once. */
 function nextUpdate(view: View): Drift | null {
   const [drift] = drifts(view);
   if (drift === undefined) return null;
+  if (isWorkingPrimary(drift.server, view) && !isTurnInPlace(view)) return null;
   const others = view.servers.filter((server) => server !== drift.server);
   const isRunning = drift.server.report !== null;
   return isRunning && others.some((server) => isOnItsWay(server, view)) ? null : drift;

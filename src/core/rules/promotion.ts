@@ -56,7 +56,7 @@ export function newPrimary(view: View, change: RoleChange, primary: string): Clu
 /** null when the new primary is the one that the spec declares. */
 function overrideFor(view: View, change: RoleChange, primary: string): Override | null {
   const declared = view.spec.primary;
-  if (primary === declared) return null;
+  if (primary === declared || isForRollout(view, change)) return null;
   const before = view.state.override;
   return {
     number: before?.declared === declared ? before.number + 1 : 1,
@@ -67,6 +67,10 @@ function overrideFor(view: View, change: RoleChange, primary: string): Override 
     at: view.situation.now,
   };
 }
+
+/** The declared primary is relieved for its restart only: the role comes back by itself. */
+const isForRollout = ({ state, spec }: View, { kind, from }: RoleChange): boolean =>
+  kind === 'switchover' && from === spec.primary && state.restart?.rollout?.primary === 'relieved';
 
 /** What the old primary is known to have written and the new one had not received. */
 function lostBytes({ change, to }: InFlight): number {

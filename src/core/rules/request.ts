@@ -10,6 +10,7 @@ import { type PrimaryReport, type StandbyReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
 import { type Override } from '../state';
 import { beginSwitchover, overrideEnded } from '../transitions';
+import { isToBeRelieved } from '../turn';
 import { recorded, rule, type Rule } from './rule';
 import { hasRoom, isFull } from './servers';
 
@@ -102,7 +103,8 @@ interface Request {
 function requested(view: View): Request | null {
   const { state, servers } = view;
   if (state.primary === null || state.change !== null || state.restore !== null) return null;
-  const wish = byHand(view) ?? declared(view);
+  // Whoever has not had its turn yet is not the one to come back.
+  const wish = byHand(view) ?? (state.restart?.rollout === undefined ? declared(view) : null);
   const target = servers.find(({ name }) => name === wish?.to && name !== state.primary);
   if (wish === null || target === undefined) return relieved(view);
   return { target, reason: wish.reason, obstacle: obstacleOf(view, target) };
@@ -141,22 +143,41 @@ function isFailbackDue({ spec, situation, nowMs }: View): boolean {
   return failback === 'auto' && sinceMs !== undefined && nowMs - sinceMs >= failbackAfterMs;
 }
 
-/** The primary's container is to end, or cannot write: whoever can take over at once does. */
+interface Relief {
+  readonly reason: string;
+  /** The primary goes anyway: an attempt that was given up is made again at once. */
+  readonly isUrgent: boolean;
+  /** Whoever takes over needs the room that the primary lacks. */
+  readonly isForRoom: boolean;
+}
+
+/** Why the primary should not stay primary, whoever takes over; null when it should. */
+function reliefOf({ primary, swarm, state }: View): Relief | null {
+  if (primary === null) return null;
+  const { name, nodeId, report } = primary;
+  const isForRoom = isFull(primary);
+  const urgent = (reason: string): Relief => ({ reason, isUrgent: true, isForRoom });
+  const node = swarm?.nodes.find(({ id }) => id === nodeId);
+  if (node?.availability === 'drain') return urgent(`the node ${node.hostname} is drained`);
+  if (isForRoom) return urgent(`the data volume of ${name} is full`);
+  if (report?.isLeaving === true) return urgent(`the container of ${name} is to end`);
+  if (!isToBeRelieved(state)) return null;
+  const reason = `${name} has its turn: ${state.restart?.rollout?.because ?? ''}`;
+  return { reason, isUrgent: false, isForRoom };
+}
+
+/** Whoever can take over at once from a primary that should not stay primary. */
 function relieved(view: View): Request | null {
-  const { primary, swarm } = view;
-  const node = swarm?.nodes.find(({ id }) => id === primary?.nodeId);
-  const isDrained = node?.availability === 'drain';
-  const isStuck = primary !== null && isFull(primary);
-  if (primary?.report?.isLeaving !== true && !isDrained && !isStuck) return null;
+  const { primary } = view;
+  const relief = reliefOf(view);
+  if (relief === null) return null;
+  const obstacleTo = relief.isUrgent ? switchoverObstacle : obstacleOf;
   const target = view.servers
     .filter((server) => server !== primary && priorityOf(server.name, view) > 0)
-    .filter((server) => !isStuck || hasRoom(server))
-    .filter((server) => switchoverObstacle(view, server) === null)
+    .filter((server) => !relief.isForRoom || hasRoom(server))
+    .filter((server) => obstacleTo(view, server) === null)
     .toSorted((a, b) => priorityOf(b.name, view) - priorityOf(a.name, view))[0];
-  const reason = isDrained
-    ? `the node ${node.hostname} is drained`
-    : `the ${isStuck ? 'data volume' : 'container'} of ${primary?.name ?? ''} is ${isStuck ? 'full' : 'to end'}`;
-  return target === undefined ? null : { target, reason, obstacle: null };
+  return target === undefined ? null : { target, reason: relief.reason, obstacle: null };
 }
 
 function obstacleOf(view: View, target: ServerView): Obstacle | null {

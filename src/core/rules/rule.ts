@@ -20,6 +20,7 @@ export type Section =
   | 'archive'
   | 'backup'
   | 'restore'
+  | 'configuration'
   | 'maintenance'
   | 'request';
 
@@ -61,6 +62,7 @@ export type ConditionType =
   | 'BackupRecent'
   | 'DataVolume'
   | 'ArchiveVolume'
+  | 'UpToDate'
   | 'PrimaryAsDeclared'
   | 'SpecValid';
 

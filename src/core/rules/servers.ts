@@ -146,20 +146,6 @@ export const serverRules: readonly Rule[] = [
       `the data volume ${dataVolumeName(view.spec.cluster, server.name)} on ${server.nodeName ?? 'its node'} is full (${formatSize(freeBytes(server) ?? 0)} left): make room there`,
     condition: notReady('DataVolumeFull'),
   }),
-  rule<readonly ServerView[]>({
-    id: 'restart-pending',
-    section: 'servers',
-    about: 'A changed setting takes effect only when PostgreSQL is restarted.',
-    when: (view) => {
-      const pending = view.servers.filter((server) => pendingOf(server).length > 0);
-      return pending.length === 0 ? null : pending;
-    },
-    because: (pending, { spec }) =>
-      pending
-        .map((server) => `${server.name} needs a restart for ${pendingOf(server).join(', ')}`)
-        .concat(`pgswarm restart ${spec.cluster} does it`)
-        .join('; '),
-  }),
 ];
 
 /** Less than two WAL segments: the next one may not fit any more. */
@@ -181,7 +167,12 @@ const isRunning = ({ asPrimary, asStandby }: ServerView): boolean =>
 export const hasRoom = (server: ServerView): boolean =>
   (freeBytes(server) ?? 0) > 4 * FULL_BYTES && !isShort(server.report?.dataVolume);
 
-const pendingOf = ({ asPrimary, asStandby }: ServerView): readonly string[] =>
+/** Limits that a standby takes over with its next restart, once its primary has them so low. */
+export const heldBackOn = ({ report }: ServerView): readonly string[] =>
+  report?.settings?.heldBack ?? [];
+
+/** Settings that it takes over with its next restart. */
+export const pendingOf = ({ asPrimary, asStandby }: ServerView): readonly string[] =>
   asPrimary?.pendingRestart ?? asStandby?.pendingRestart ?? [];
 
 /** Both ends agree: the primary sends, and the standby is up. */

@@ -23,6 +23,7 @@ const STREAM_PROBLEM_MS = 2_000;
 
 export class SimLocalPostgres implements PostgresPort {
   readonly #model: Postgres;
+  #startedWith: Readonly<Record<string, string>> = {};
   readonly #newProcess: () => SimProcess;
   readonly #manager: SimProcess;
   readonly #onChange: () => void;
@@ -111,6 +112,7 @@ export class SimLocalPostgres implements PostgresPort {
     while (this.#model.process !== null) await pause(QUERY_MS, undefined, { signal });
     signal.throwIfAborted();
     this.#throwIfFencedSince(fences);
+    this.#startedWith = this.#model.data?.parameters ?? {};
     if (this.#model.data?.isStandby === false) this.#setMayWrite(true);
     this.#isStopping = false;
     const ready = new Promise<void>((resolve) => {
@@ -236,7 +238,7 @@ export class SimLocalPostgres implements PostgresPort {
     if (isStreaming) this.#notStreamingSinceMs = null;
     else this.#notStreamingSinceMs ??= performance.now();
     this.#rare = {
-      pendingRestart: [],
+      pendingRestart: this.#pending(),
       slots: [...(data?.slots ?? [])].map((name) => ({
         name,
         active: this.#model.senders.some((sender) => slotName(sender.name) === name),
@@ -248,10 +250,17 @@ export class SimLocalPostgres implements PostgresPort {
     this.#onChange();
   }
 
+  /** Each of the simulated parameters takes a restart. */
+  #pending(): readonly string[] {
+    const told = this.#model.data?.parameters ?? {};
+    const isNew = (name: string): boolean => told[name] !== this.#startedWith[name];
+    return Object.keys({ ...told, ...this.#startedWith }).filter(isNew);
+  }
+
   #running(): Running {
     const { end, receiver, senders, isSyncInForce } = this.#model;
     const { systemIdentifier, timeline } = end.branch;
-    const both = { systemIdentifier, timeline, pendingRestart: [] };
+    const both = { systemIdentifier, timeline, pendingRestart: this.#pending() };
     const lsn = lsnText(end.lsn);
     if (this.#model.role === 'primary') {
       const standbys = senders.map(({ name, sent, flushed }) => ({

@@ -80,6 +80,8 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
   reconfigure: async (performer) => {
     await takes(performer, 5, 20);
     const settings = performer.state.values.assignment?.settings ?? null;
+    const { data } = performer.model;
+    if (settings !== null && data !== null) data.parameters = settings.parameters;
     performer.state.set({ settingsApplied: settings });
     await performer.postgres.reload();
   },
@@ -136,6 +138,10 @@ async function start(performer: Performer, _: unknown, signal: AbortSignal): Pro
   if (task !== undefined && model.data !== null) model.data.sync = sync;
   const syncApplied = task === undefined ? null : renderSyncNames(sync);
   state.set({ rolesEnsured: null, settingsApplied: null, syncApplied });
+  state.noteRestart();
+  if (assignment !== null && model.data !== null) {
+    model.data.parameters = assignment.settings.parameters;
+  }
   await postgres.start(signal);
   if (assignment !== null) state.set({ settingsApplied: assignment.settings });
 }

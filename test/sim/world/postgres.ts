@@ -21,6 +21,8 @@ export interface Data {
   isStandby: boolean;
   upstream: Upstream | null;
   sync: SyncSet | null;
+  /** In its configuration file. */
+  parameters?: Readonly<Record<string, string>>;
   readonly slots: Set<string>;
   /** A rewound copy can be used from here on only; null for every other. */
   consistentFrom: Position | null;

@@ -1,0 +1,53 @@
+/**
+ * When a server may be restarted. A restart that a person has asked for goes on as the person wants
+ * it; one that the operator has begun takes no redundancy away that is relied on.
+ */
+import { priorityOf } from './candidates';
+import { isLate } from './late';
+import { isDrifted } from './rules/objects';
+import { isFollowing } from './rules/servers';
+import { type ServerView, type View } from './situation';
+import { isToBeRelieved, turnOf } from './turn';
+
+/** The request for which this server is to restart PostgreSQL now. */
+export function restartOrder(view: View, server: ServerView): string | null {
+  const { restart, change, restore } = view.state;
+  if (restart === null || change !== null || restore !== null) return null;
+  if (turnOf(view.state) !== server.name) return null;
+  // A new container comes anyway.
+  if (isDrifted(server, view)) return null;
+  if (restart.rollout === undefined) return restart.id;
+  if (isToBeRelieved(view.state) && server === view.primary) return null;
+  return isRunning(server) && whyNotNow(view, server.name) !== null ? null : restart.id;
+}
+
+/** Those that can take over at all, whatever is in their way at this moment. */
+export const successorsOf = (view: View): readonly ServerView[] =>
+  view.servers.filter(
+    ({ name }) =>
+      name !== view.state.primary &&
+      priorityOf(name, view) > 0 &&
+      !view.state.fenced.includes(name),
+  );
+
+/** Why this server must not be away for a moment now; null when it may. */
+export function whyNotNow(view: View, server: string): string | null {
+  const { state, primary, spec } = view;
+  const others = view.servers.filter(
+    ({ name }) => name !== server && name !== state.primary && !state.fenced.includes(name),
+  );
+  if (server !== state.primary && primary?.asPrimary == null) {
+    return 'the primary does not accept writes';
+  }
+  const away = others.find((each) => !isFollowing(each, view));
+  if (away !== undefined) return `${away.name} does not follow the primary`;
+  const { synchronous } = spec.replication;
+  if (server === state.primary || synchronous?.durability !== 'required') return null;
+  const left = others.filter((each) => !isLate(each.spec)).length;
+  return left >= synchronous.number
+    ? null
+    : `commits wait for ${synchronous.number} standbys (synchronous.durability: required), and without ${server} there are ${left}; pgswarm restart ${spec.cluster} ${server} does it all the same`;
+}
+
+const isRunning = ({ asPrimary, asStandby }: ServerView): boolean =>
+  (asPrimary ?? asStandby) !== null;
