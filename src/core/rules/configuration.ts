@@ -105,9 +105,10 @@ const isAtRest = ({ state, primary }: View): boolean =>
   primary?.asPrimary != null;
 
 function beginning(view: View): (Need & { readonly because: string }) | null {
-  const need = isAtRest(view) && driftOfPrimary(view) === null ? needOf(view) : null;
+  const need = isAtRest(view) ? needOf(view) : null;
   const [first] = need?.servers ?? [];
-  if (need === null || first === undefined || whyNotYet(view, first) !== null) return null;
+  if (need === null || first === undefined || driftOfPrimary(view) !== null) return null;
+  if (whyNotYet(view, first) !== null) return null;
   return { ...need, because: `${need.parameters.join(', ')} must take effect` };
 }
 

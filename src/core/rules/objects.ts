@@ -26,10 +26,18 @@ interface Drift {
 const SOURCE_LEFT = unwantedMount(SOURCE_PATH);
 
 /** Services that are not as desired, standbys before the primary. */
-const drifts = (view: View): readonly Drift[] =>
-  view.servers
+function drifts(view: View): readonly Drift[] {
+  const known = DRIFTS.get(view);
+  if (known !== undefined) return known;
+  const found = view.servers
     .toSorted((a, b) => Number(a === view.primary) - Number(b === view.primary))
     .flatMap((server) => driftOf(server, view) ?? []);
+  DRIFTS.set(view, found);
+  return found;
+}
+
+/** Comparing services is the dearest part of a look, and several rules ask for it. */
+const DRIFTS = new WeakMap<View, readonly Drift[]>();
 
 function driftOf(server: ServerView, view: View): Drift | null {
   const desired = view.desired?.services.find((service) => service.server === server.name);
@@ -42,7 +50,7 @@ function driftOf(server: ServerView, view: View): Drift | null {
 
 /** Its container is not as declared, and will be replaced. */
 export const isDrifted = (server: ServerView, view: View): boolean =>
-  driftOf(server, view) !== null;
+  drifts(view).some((drift) => drift.server === server);
 
 /** Of the primary that accepts writes, when all the others are as declared. */
 export function driftOfPrimary(view: View): Drift | null {
