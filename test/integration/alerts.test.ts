@@ -88,6 +88,13 @@ const rows: readonly Row[] = [
     at: '5m',
   },
   {
+    alert: 'PgswarmNotMeasured',
+    says: 'pgswarm-orders-pg1@n1: Prometheus cannot ask it',
+    world: up('0x60'),
+    labels: { job: 'pgswarm', instance: 'pgswarm-orders-pg1@n1' },
+  },
+  { alert: 'PgswarmNotMeasured', says: null, name: 'of one that answers', world: up('1x60') },
+  {
     alert: 'PgswarmNoPrimary',
     says: 'orders: no primary accepts writes',
     world: {
@@ -267,6 +274,10 @@ function lost(bytes: number, atSeconds = 0): World {
     ...cluster('last_change_lost_bytes', `${bytes}x40`, kind),
     ...cluster('last_change_timestamp_seconds', `${atSeconds}x40`, kind),
   };
+}
+
+function up(value: string): World {
+  return { 'up{job="pgswarm", instance="pgswarm-orders-pg1@n1"}': value };
 }
 
 function backup(atSeconds: number, count: number): World {

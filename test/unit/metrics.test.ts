@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import { register } from 'prom-client';
+import { createLogger } from 'winston';
 import { Exposition } from '../../src/adapters/metrics/exposition';
+import { type ControlAnswer, type ControlPort } from '../../src/adapters/control/client';
+import { parseWalFile } from '../../src/core/archive/wal-files';
 import { decide } from '../../src/core/decide';
 import { OperatingError } from '../../src/core/errors';
 import { clusterFamilies, clusterSamples } from '../../src/core/metrics/cluster';
@@ -10,6 +13,8 @@ import { type Situation, viewOf } from '../../src/core/situation';
 import { statusOf } from '../../src/core/status';
 import { type Report } from '../../src/core/protocol';
 import { type Loss } from '../../src/core/state';
+import { Archiver } from '../../src/instance/archive/archiver';
+import { InstanceMetrics } from '../../src/instance/instance-metrics';
 import { measuredLoop, measuredStore } from '../../src/operator/measured';
 import { metricsPort } from '../../src/operator/metrics-port';
 import { failureOf } from '../support/failure';
@@ -436,6 +441,65 @@ describe('what is counted of the operator', () => {
     expect(error).to.be.instanceOf(OperatingError);
     await store.create('pgswarm.orders.state', 1);
     expect(writes).to.deep.equal(['leader done', 'leader done', 'leader stale', 'state done']);
+  });
+});
+
+describe('what is counted of an instance', () => {
+  const control = (beat: ControlPort['beat']): ControlPort => ({
+    beat,
+    watch: () => Promise.resolve(),
+    close: () => undefined,
+  });
+  let metrics: InstanceMetrics;
+  const shows = async (name: string, value: number): Promise<void> => {
+    const text = await metrics.exposition.text();
+    expect(text).to.include(`\npgswarm_instance_${name}{cluster="orders",server="pg1"} ${value}\n`);
+  };
+  beforeEach(() => {
+    metrics = new InstanceMetrics({ cluster: 'orders', server: 'pg1' });
+  });
+
+  it('starts, crashes and fences, each for itself', async () => {
+    metrics.started();
+    metrics.started();
+    metrics.started();
+    metrics.crashed();
+    metrics.crashed();
+    metrics.fenced();
+    await shows('postmaster_starts_total', 3);
+    await shows('postmaster_crashes_total', 2);
+    await shows('fences_total', 1);
+  });
+
+  it('reports that were answered, and those that were not', async () => {
+    const answer = {} as ControlAnswer;
+    expect(await metrics.timed(control(() => Promise.resolve(answer))).beat({} as Report)).to.equal(
+      answer,
+    );
+    const nobody = new OperatingError('transient', 'NoLeader', 'nobody leads');
+    const silent = metrics.timed(control(() => Promise.reject(nobody)));
+    expect(await failureOf(silent.beat({} as Report))).to.equal(nobody);
+    await shows('operator_request_duration_seconds_count', 1);
+    await shows('operator_request_failures_total', 1);
+  });
+
+  it('WAL that was archived, and attempts that failed', async () => {
+    const file = parseWalFile('000000010000000000000003')!;
+    let isFull = true;
+    const archiver = new Archiver({
+      store: { put: () => (isFull ? Promise.reject(new Error('full')) : Promise.resolve()) },
+      walDirectory: '/nowhere',
+      segmentBytes: MEGABYTE,
+      meter: metrics,
+      log: createLogger({ silent: true }),
+      onChange: () => undefined,
+    } as ConstructorParameters<typeof Archiver>[0]);
+    await archiver.archive(file, '/nowhere/3');
+    isFull = false;
+    await archiver.archive(file, '/nowhere/3');
+    await shows('archive_failures_total', 1);
+    await shows('archive_duration_seconds_count', 1);
+    await shows('archived_bytes_total', MEGABYTE);
   });
 });
 
