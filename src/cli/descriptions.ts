@@ -54,9 +54,13 @@ export const COMMANDS = {
     examples: ['pgswarm connect orders', 'psql "$(pgswarm connect orders --with-password)"'],
   },
   events: {
-    does: 'Shows what the operator has done with a cluster, newest last.',
+    does: 'Shows what was decided about a cluster, by which rule or person, newest last. Swarm’s store has the newest hundred; the leading operator’s volume has more.',
     summary: 'what happened to a cluster',
-    examples: ['pgswarm events orders', 'pgswarm events orders -n 5 -o json'],
+    examples: [
+      'pgswarm events orders',
+      'pgswarm events orders --since 2h --long',
+      'pgswarm events orders --since 2h --watch -o json',
+    ],
   },
   page: {
     does: 'Prints a link to the web page, which shows all clusters live. The link has the token in it: whoever has it may look. The page is off until it is deployed with manifests/page.yaml.',

@@ -8,6 +8,7 @@ import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { messageOf, OperatingError } from '../core/errors';
+import { type HistoryEntry } from '../core/history';
 import { OPERATOR_SOCKET } from '../core/names';
 import { type ClusterAnswer } from '../operator/operator';
 import { type PageAccess } from '../operator/page';
@@ -28,6 +29,10 @@ export function createOperatorClient(tunnel: Tunnel): OperatorClient {
   return {
     cluster: async (name) =>
       (await get(`/v1/clusters/${encodeURIComponent(name)}`)) as ClusterAnswer,
+    history: async (name, since) =>
+      (await get(
+        `/v1/clusters/${encodeURIComponent(name)}/history/${encodeURIComponent(since ?? 'ever')}`,
+      )) as readonly HistoryEntry[],
     credentials: async (name) =>
       (await get(`/v1/clusters/${encodeURIComponent(name)}/credentials`)) as Credentials,
     page: async () => (await get('/v1/page')) as PageAccess,

@@ -1,4 +1,5 @@
 /** What the commands may touch. All of it is given to them, so that tests give something else. */
+import { type HistoryEntry } from '../core/history';
 import { type SwarmSeen } from '../core/observation';
 import { type ClusterAnswer } from '../operator/operator';
 import { type PageAccess } from '../operator/page';
@@ -49,6 +50,8 @@ export interface LogOptions {
 /** The operator's leader, through whichever operator can be reached. */
 export interface OperatorClient {
   cluster(name: string): Promise<ClusterAnswer>;
+  /** ISO 8601; null: as far back as anybody knows. */
+  history(name: string, since: string | null): Promise<readonly HistoryEntry[]>;
   credentials(name: string): Promise<Credentials>;
   /** Where the web page is, and what opens it; refuses where it is not served. */
   page(): Promise<PageAccess>;

@@ -1,6 +1,6 @@
 /** Every command with its arguments, options and examples; what they do is in `commands/`. */
-import { Argument, Command, InvalidArgumentError, Option } from 'commander';
-import { parseDuration, parseSize, type Parsed } from '../core/quantities';
+import { Argument, Command, Option } from 'commander';
+import { collect, count, duration, names, seconds, since, size } from './arguments';
 import { COMMANDS } from './descriptions';
 import { type ExitCode } from './exit';
 import { lazy } from './lazy';
@@ -128,8 +128,11 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
       }),
     describe('events')
       .argument('<CLUSTER>', 'its name')
-      .option('-n, --number <N>', 'how many', count, 20)
-      .addOption(format('json'))
+      .option('-n, --number <N>', 'the newest N; without --since 20', count)
+      .option('--since <TIME>', 'so long ago (2h), or a moment (2026-11-21T17:00:00Z)', since)
+      .option('-l, --long', 'with what was seen, how long it took, and who applied the spec')
+      .option('-w, --watch', 'go on until Ctrl-C')
+      .addOption(format('json', 'yaml'))
       .action(async (cluster: string, options: EventsOptions) => {
         finished(await lazy.events().run(ports, cluster, options));
       }),
@@ -320,32 +323,3 @@ const role = (): Option =>
   new Option('--role <ROLE>', 'rw: the primary; ro: a standby if there is one')
     .choices(['rw', 'ro'])
     .default('rw');
-
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  value,
-];
-
-const names = (value: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  ...value.split(',').filter((name) => name !== ''),
-];
-
-function count(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It is not a whole number.');
-}
-
-const size = (text: string): number => valueOf(parseSize(text));
-const duration = (text: string): number => valueOf(parseDuration(text));
-
-function valueOf(parsed: Parsed): number {
-  if (parsed.kind === 'value') return parsed.value;
-  throw new InvalidArgumentError(`${parsed.message}: ${parsed.hint}.`);
-}
-
-function seconds(text: string): number {
-  const value = count(text);
-  if (value > 0) return value;
-  throw new InvalidArgumentError('It must be more than 0.');
-}

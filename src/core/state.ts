@@ -219,9 +219,15 @@ export interface ClusterEvent {
   /** ISO 8601, the leader's wall clock. */
   readonly at: string;
   readonly term: number;
-  /** Id of the rule that decided. */
+  /** Id of the rule that decided; the verb, when a person did. */
   readonly rule: string;
   readonly message: string;
+  /** The spec that was in force; absent in what an earlier version has written. */
+  readonly generation?: number;
+  /** Who had applied that, or from where. */
+  readonly appliedBy?: string;
+  /** What was seen when a change of role was decided, a line for each server. */
+  readonly evidence?: readonly string[];
 }
 
 /** The record of a cluster that has just been declared. */

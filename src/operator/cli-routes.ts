@@ -26,6 +26,12 @@ export const cliRoutes = (
   },
   {
     method: 'GET',
+    path: '/v1/clusters/:cluster/history/:since',
+    answer: ({ cluster = '', since = '' }) =>
+      operator.controller(cluster).history(since === 'ever' ? '' : since),
+  },
+  {
+    method: 'GET',
     path: '/v1/clusters/:cluster/credentials',
     answer: ({ cluster = '' }) => credentials(operator, keyring, cluster),
   },

@@ -9,6 +9,7 @@ import { assignmentIn, positionsIn } from '../core/assignment';
 import { assignedContract } from '../core/contract';
 import { decide, type Decision } from '../core/decide';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
+import { mergedHistory, type HistoryEntry } from '../core/history';
 import { LEADERSHIP_TIMING } from '../core/leadership';
 import { type Observation } from '../core/observation';
 import { detailOf, type ClusterDetail } from '../core/overview';
@@ -22,8 +23,10 @@ import { takenOver } from '../core/transitions';
 import { type Log } from '../adapters/log';
 import { ClusterRecords } from './cluster-records';
 import { ConditionClock } from './condition-clock';
+import { ClusterHistory } from './cluster-history';
 import { clusterMachine, type ClusterLoop, type Done } from './cluster-machine';
 import { GapClock } from './gap-clock';
+import { type Journal } from './journal';
 import { LeaseBook } from './lease-book';
 import { ReportBook } from './report-book';
 import { LateClock } from './late-clock';
@@ -51,6 +54,8 @@ export interface ControllerPorts {
   readonly isLeading: () => boolean;
   /** For how long for certain: no lease may be longer. */
   readonly leadingLeftMs: () => number;
+  /** Where the history is kept for longer than the store keeps it; absent: nowhere. */
+  readonly journal?: Journal;
   /** The cluster's records are gone. */
   readonly onForgotten: (cluster: string) => void;
   /** Absent: nobody wants to know. */
@@ -75,6 +80,7 @@ export class ClusterController implements ClusterLoop {
   readonly #watchers = new Watchers();
   readonly #volumesRemoved = new Set<string>();
   readonly #conditions = new ConditionClock();
+  readonly #history: ClusterHistory;
   /** The former leader's writes fail from now on: leases may be granted. */
   #isTaken = false;
   #decision: Decision | null = null;
@@ -92,6 +98,7 @@ export class ClusterController implements ClusterLoop {
     this.#ports = ports;
     this.#leaderEpoch = reign.epoch;
     this.#areLeasesOver = reign.areLeasesOver;
+    this.#history = new ClusterHistory(cluster, ports.journal ?? null);
     const lookAgain = (): void => this.look('reports');
     this.#leases = new LeaseBook(() => ports.clock.monotonicMs(), lookAgain);
     const { clock, swarm, store } = ports;
@@ -259,10 +266,18 @@ export class ClusterController implements ClusterLoop {
     };
   }
 
+  /** Since then (ISO 8601; empty: all), as far as anybody has kept it. */
+  async history(since: string): Promise<readonly HistoryEntry[]> {
+    const kept = (await this.#ports.journal?.read(this.cluster, since)) ?? [];
+    const events = this.#records.state?.events.filter(({ at }) => at >= since) ?? [];
+    return mergedHistory(kept, events);
+  }
+
   // ── the loop ─────────────────────────────────────────────────────────────────────────────
 
   async observe(): Promise<Done> {
     await this.#reload();
+    this.#history.noted(this.#records.state, this.#records.spec?.value ?? null);
     // An announcement of Docker's may have been missed: people write records, too.
     if (this.#swarm.isOld) this.#records.stale();
     const silence = await this.#swarm.refresh(this.#isRoleChanging() ? 0 : SWARM_PATIENCE_MS);
@@ -293,6 +308,8 @@ export class ClusterController implements ClusterLoop {
   }
 
   async apply(): Promise<Done> {
+    const before = this.#view();
+    const beganMs = this.#ports.clock.monotonicMs();
     for (const step of this.#decision?.steps ?? []) {
       this.#assertLeading();
       const startedMs = this.#ports.clock.monotonicMs();
@@ -302,6 +319,10 @@ export class ClusterController implements ClusterLoop {
       this.#ports.log.info('step done', { ...fields, step: describe(step) });
     }
     this.#failure = null;
+    const durationMs = Math.round(this.#ports.clock.monotonicMs() - beganMs);
+    if (before !== null && this.#decision !== null) {
+      this.#history.decided(this.#decision, before, durationMs);
+    }
     return 'done';
   }
 

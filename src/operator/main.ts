@@ -13,6 +13,7 @@ import { messageOf } from '../core/errors';
 import { OPERATOR_PORT } from '../core/names';
 import { type NotLeader } from '../core/protocol';
 import { cliRoutes } from './cli-routes';
+import { FileJournal } from './journal';
 import { Keyring } from './keyring';
 import { Leadership } from './leadership';
 import { measuredStore } from './measured';
@@ -42,6 +43,7 @@ export async function runOperator(environment: NodeJS.ProcessEnv): Promise<numbe
     address,
     image,
     folder: environment['PGSWARM_WATCH'],
+    history: environment['PGSWARM_HISTORY'],
   });
   const page = pageAccess(environment, parts.keyring);
   const close = await serve(parts, { address, metricsAt, page });
@@ -73,6 +75,8 @@ interface Settings {
   readonly address: string;
   readonly image: string;
   readonly folder: string | undefined;
+  /** Folder for the clusters' history; undefined: only the store keeps it. */
+  readonly history: string | undefined;
 }
 
 function assemble(docker: Docker, log: Log, settings: Settings): Parts {
@@ -106,6 +110,7 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     leadership,
     newUid: randomUUID,
     meter: metrics,
+    ...(settings.history === undefined ? {} : { journal: new FileJournal(settings.history, log) }),
     fingerprints: (cluster, uid) => keyring.fingerprints(cluster, uid),
   });
   const folder = watchFolder(settings.folder, { store, operator, log, clock });

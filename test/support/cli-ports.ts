@@ -1,6 +1,7 @@
 /** Ports of the CLI without a Swarm: records in memory, and a cluster as the model has made it. */
 import { Readable } from 'node:stream';
 import { OperatingError } from '../../src/core/errors';
+import { type HistoryEntry } from '../../src/core/history';
 import { specRecordName, stateRecordName } from '../../src/core/names';
 import { type NodeSeen, type SwarmSeen } from '../../src/core/observation';
 import { type Situation } from '../../src/core/situation';
@@ -50,6 +51,8 @@ export interface World {
   readonly situation: Situation | null;
   /** By service; without it there are none. */
   readonly logs?: Readonly<Record<string, string>>;
+  /** What the operators' volumes have; without it no operator answers. */
+  readonly history?: (since: string | null) => Promise<readonly HistoryEntry[]>;
   readonly credentials?: OperatorClient['credentials'];
   /** What the operator and the instances have done by the next look; nothing when it is left out. */
   readonly acts?: (situation: Situation) => Situation;
@@ -116,7 +119,7 @@ const FACTS: readonly Fact[] = [
 ];
 
 export function portsOf(world: World, output: Output): CliPorts {
-  const { store, credentials } = world;
+  const { store, credentials, history } = world;
   let { situation } = world;
   const silent = (): Promise<never> =>
     Promise.reject(new OperatingError('refused', 'OperatorMissing', 'No operator runs.'));
@@ -132,6 +135,7 @@ export function portsOf(world: World, output: Output): CliPorts {
         situation = await actOn(world, situation);
         return { status: null, observation, nowMs };
       },
+      history: (_, since) => history?.(since) ?? silent(),
       credentials: credentials ?? silent,
       page: () => Promise.resolve({ port: 7780, token: '0123456789abcdef0123456789abcdef' }),
     },

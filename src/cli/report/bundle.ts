@@ -4,6 +4,7 @@ import { serviceName, OPERATOR_SERVICE } from '../../core/names';
 import { type SpecRecord } from '../../core/spec';
 import { readSpec, readState, loadCluster } from '../cluster';
 import { run as why } from '../commands/why';
+import { historyOf } from '../history';
 import { readLog } from '../log-stream';
 import { json, plain, serialised, type Output } from '../output';
 import { type CliPorts } from '../ports';
@@ -72,7 +73,7 @@ async function piecesOf(ports: CliPorts, cluster: string): Promise<readonly Piec
     piece('why.txt', () => printed(ports, (to) => why(to, cluster))),
     ...(record === null ? [] : specPieces(record)),
     piece('record.json', state),
-    piece('events.json', async () => (await state())?.events ?? []),
+    piece('events.json', async () => (await historyOf(ports, cluster, null)).entries),
     piece('observation.json', async () => (await known()).situation.observation),
     ...facts.map(({ name, collect }) => piece(`docker/${name}.json`, collect)),
     ...(record?.spec.servers ?? []).map(({ name }) =>

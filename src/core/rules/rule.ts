@@ -5,6 +5,7 @@
 import { type View } from '../situation';
 import { type ClusterState } from '../state';
 import { type RecordStep, type Step } from '../steps';
+import { evidenceOf, sourceText } from '../history';
 import { withEvent } from '../transitions';
 
 export type Section =
@@ -104,6 +105,15 @@ export function recorded(
   step: { readonly rule: string; readonly summary: string; readonly message: string },
 ): readonly RecordStep[] {
   const { rule: id, summary, message } = step;
-  const event = { at: view.situation.now, rule: id, message };
+  const { record, now } = view.situation;
+  const event = {
+    at: now,
+    rule: id,
+    message,
+    generation: record.generation,
+    appliedBy: sourceText(record.source),
+    // The store is small: what was seen is kept where it decides who accepts writes.
+    ...(next.change === view.state.change ? {} : { evidence: evidenceOf(view) }),
+  };
   return [{ kind: 'record', summary, next: withEvent(next, event) }];
 }

@@ -31,9 +31,9 @@ export interface Walk {
   readonly decision: Decision;
 }
 
-const TICK_MS = 250;
+const TICK_MS = 500;
 /** Beyond the lease and the delay: whoever is not replaced by then is not replaced. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 12_000;
 
 export function walk(situation: Situation, lost: Lost): Walk {
   const { ttlMs, delayMs } = situation.record.spec.failover;
@@ -46,10 +46,14 @@ export function walk(situation: Situation, lost: Lost): Walk {
       const does = decision.steps.map(describe);
       story.push({ rule: decision.rule, because: decision.because, does });
     }
-    if (now.nowMs >= endMs) return { story, end: now, decision };
+    if (now.nowMs >= endMs || isOver(situation, now)) return { story, end: now, decision };
     now = later(afterInstances(afterDecision(now, decision), lost), lost);
   }
 }
+
+/** Somebody else is the primary, and nothing is under way any more. */
+const isOver = ({ state: before }: Situation, { state }: Situation): boolean =>
+  state !== null && state.term !== before?.term && state.change === null;
 
 // ── the loss ─────────────────────────────────────────────────────────────────────────────────
 
