@@ -222,7 +222,9 @@ async function transcribe({ world: make, commands }: Transcript): Promise<string
 /** Progress lines begin with the time since the start, which is the machine's and not ours. */
 const timeless = (text: string): string => text.replaceAll(/^ +\d+\.\d s {2}/gm, '  0.0 s  ');
 
-describe('transcripts of the command line', () => {
+describe('transcripts of the command line', function () {
+  // A machine that is busy with other things.
+  this.timeout(20_000);
   const before = process.cwd();
   beforeEach(() => process.chdir(ROOT));
   afterEach(() => process.chdir(before));
