@@ -7,7 +7,7 @@ import { PeerClient } from '../adapters/control/peer-client';
 import { createPeerServer } from '../adapters/control/peer-server';
 import { createLog, type Log } from '../adapters/log';
 import { baseBackupsOf } from '../core/archive/backups';
-import { type VolumeReport } from '../core/protocol';
+import { type Upstream, type VolumeReport } from '../core/protocol';
 import { type Machine } from '../core/settings';
 import { Archive } from './archive/archive';
 import { Backups } from './backup/backups';
@@ -27,6 +27,7 @@ import { perform, prepareMachine } from './perform';
 import { type InstanceParts } from './ports';
 import { newestDivergence } from './rejoin/kept-wal';
 import { Rehearsals } from './restore/rehearsals';
+import { Present } from './restore/present';
 import { RoomKeeper } from './room-keeper';
 import { Restoring } from './restore/restoring';
 import { Summaries } from './summaries';
@@ -191,8 +192,12 @@ function assemble(
   const summaries = new Summaries({ directory, majorVersion, postgres, log });
   const restored = (): string | null => state.values.marks.restored;
   const missed = (): string | null => state.values.missed;
+  const upstream = (): Upstream | null => state.values.upstream;
+  const password = secrets.replication;
+  const present = new Present({ archive, postgres, upstream, password, log });
+  rehearsals.include(present);
   const restoring = new Restoring({
-    ...{ archive, backups, postgres, restored, missed, log, onChange },
+    ...{ archive, present, backups, postgres, restored, missed, onChange },
     volume: environment.dataVolume,
   });
   return {

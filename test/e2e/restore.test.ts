@@ -80,11 +80,19 @@ describe('a restore in place on a real Swarm', function () {
     expect([phase, term]).to.deep.equal(['Ready', 1]);
   });
 
-  it('shows the table as it was before it was dropped, to nobody outside', async () => {
+  it('is tried on a copy first, which a standby makes of what is not archived yet', async () => {
     await deployment.mustPgswarm('backup', CLUSTER);
     await write('first');
     beforeDrop = await write('second');
     await sql('drop table history');
+    await restore('--preview', '--time', beforeDrop);
+    const count = ['--preview', '--', '-qAt', '-c', 'select count(*) from history'];
+    expect((await deployment.mustPgswarm('psql', CLUSTER, ...count)).trim()).to.equal('2');
+    await restore('--end-preview');
+    await deployment.ready(CLUSTER, 'pg1');
+  });
+
+  it('shows the table as it was before it was dropped, to nobody outside', async () => {
     await restore('--time', beforeDrop, '--yes');
     expect(await rows()).to.equal('first second');
     const { conditions } = (await deployment.status(CLUSTER))!;

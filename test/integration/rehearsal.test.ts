@@ -34,6 +34,7 @@ const BACKUP: BackupOrder = {
 };
 
 const PLAIN = ['-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-c'];
+const NOW = `select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 const NUMBERS = "select string_agg(n::text, ' ' order by n) from numbers";
 
 describe('a restore on a copy', function () {
@@ -96,7 +97,7 @@ describe('a restore on a copy', function () {
     leader.assign('pg1', PRIMARY);
     sql('insert into numbers values (2)');
     sql('insert into numbers values (3)');
-    beforeFour = sql(`select to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
+    beforeFour = sql(NOW);
     sql('insert into numbers values (4)');
     const segment = await pg1.sql('select pg_walfile_name(pg_switch_wal())');
     await leader.until('pg1', ({ archive }) => (archive?.last?.file ?? '') >= segment);
@@ -199,6 +200,18 @@ describe('a restore on a copy', function () {
     expect(sql(NUMBERS)).to.equal('1 2 3 4');
     leader.assign('pg1', PRIMARY);
     expect((await come(wanted, 'given up')).words).to.equal('it is not wanted any more');
+    await until(isNothingLeft);
+  });
+
+  it('as a preview shows what was written a moment ago, in the segment in use', async () => {
+    sql('insert into numbers values (5)');
+    const beforeSix = sql(NOW);
+    sql('insert into numbers values (6)');
+    const wanted = preview({ time: beforeSix });
+    await begin(wanted);
+    await come(wanted, 'ready');
+    expect(psql(previewPort, [...PLAIN, NUMBERS])).to.equal('1 2 3 4 5');
+    leader.assign('pg1', PRIMARY);
     await until(isNothingLeft);
   });
 

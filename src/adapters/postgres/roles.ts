@@ -2,7 +2,7 @@
 import { REPLICATION_ROLE } from '../../core/names';
 import { type LocalConnection } from './local-connection';
 import { isVerifierOf, scramVerifier } from './scram';
-import { DATABASE_OWNER, MAY_EXECUTE, quoteName, REWIND_FUNCTIONS, ROLE } from './sql';
+import { DATABASE_OWNER, MAY_EXECUTE, quoteName, REPLICATION_FUNCTIONS, ROLE } from './sql';
 
 const TIMEOUT_MS = 30_000;
 
@@ -27,7 +27,7 @@ export async function ensureRoles(connection: LocalConnection, wanted: RolesWant
     isRight: (role) => role.rolcanlogin && role.rolreplication,
     password: passwords.replication,
   });
-  await ensureRewindRights(connection);
+  await ensureReplicationRights(connection);
   await ensureRole(connection, {
     name: owner,
     options: 'login',
@@ -56,8 +56,8 @@ async function ensureRole(connection: LocalConnection, wanted: RoleWanted): Prom
   await run(connection, `${verb} role ${quoteName(wanted.name)} ${wanted.options}${password}`);
 }
 
-async function ensureRewindRights(connection: LocalConnection): Promise<void> {
-  for (const name of REWIND_FUNCTIONS) {
+async function ensureReplicationRights(connection: LocalConnection): Promise<void> {
+  for (const name of REPLICATION_FUNCTIONS) {
     const [row] = await connection.query<{ granted: boolean }>(MAY_EXECUTE, {
       values: [REPLICATION_ROLE, name, 'execute'],
       timeoutMs: TIMEOUT_MS,

@@ -101,8 +101,9 @@ select pg_get_userbyid(datdba) as owner from pg_database where datname = $1`;
 export const END_SESSIONS = `
 select pg_terminate_backend(pid)
   from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`;
-/** What pg_rewind needs of its source (manual: "pg_rewind", Notes). */
-export const REWIND_FUNCTIONS = [
+/** What pg_rewind needs of its source (manual: "pg_rewind", Notes), and a preview of the present. */
+export const REPLICATION_FUNCTIONS = [
+  'pg_switch_wal()',
   'pg_ls_dir(text, boolean, boolean)',
   'pg_stat_file(text, boolean)',
   'pg_read_binary_file(text)',

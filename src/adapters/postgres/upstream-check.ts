@@ -5,7 +5,7 @@ import { OperatingError } from '../../core/errors';
 import { type Lsn } from '../../core/lsn';
 import { REPLICATION_ROLE } from '../../core/names';
 import { type Upstream } from '../../core/protocol';
-import { CLONE_APPLICATION_NAME } from './sql';
+import { CLONE_APPLICATION_NAME, SWITCH_WAL } from './sql';
 import { parseTimelineHistory, type Lineage } from '../../core/timelines';
 import {
   CHECKPOINT_TIMELINE,
@@ -79,6 +79,14 @@ export async function hasSegment(
   return await connected(inDatabase(upstream, password), async (client) => {
     const { rows } = await client.query<{ found: boolean }>(HAS_SEGMENT, [segment]);
     return rows[0]?.found === true;
+  });
+}
+
+/** Has the upstream close the segment in use; its name. */
+export async function closeSegmentOf(upstream: Upstream, password: string): Promise<string | null> {
+  return await connected(inDatabase(upstream, password), async (client) => {
+    const { rows } = await client.query<{ file: string }>(SWITCH_WAL);
+    return rows[0]?.file ?? null;
   });
 }
 

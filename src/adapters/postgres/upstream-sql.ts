@@ -2,7 +2,7 @@
 
 export const UPSTREAM_APPLICATION_NAME = 'pgswarm rejoin';
 
-/** With the functions that pg_rewind needs, too (`REWIND_FUNCTIONS`): no other right is asked for. */
+/** With the functions that pg_rewind needs, too (`REPLICATION_FUNCTIONS`): no other right is asked for. */
 export const UPSTREAM_SIZE = `
 select
   (select coalesce(sum(file.size), 0)

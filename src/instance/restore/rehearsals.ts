@@ -20,6 +20,7 @@ import { type RehearsalPort } from '../ports';
 import { scratchFolder, withCopy, type Copy, type CopyPlace } from './copy';
 import { runDrill } from './drill';
 import { planRestore, type RestorePlan } from './plan';
+import { type Present } from './present';
 import { runPreview } from './preview';
 import { clearScratch } from './scratch';
 import { type RecoveryOrder } from './throwaway';
@@ -52,6 +53,7 @@ const TRUE = 't';
 export class Rehearsals implements RehearsalPort {
   readonly #options: RehearsalsOptions;
   #underWay: UnderWay | null = null;
+  #present: Pick<Present, 'archive'> | null = null;
   #work: RehearsalWork | null = null;
   /** One after the other: they have the same place. */
   #last: Promise<void>;
@@ -62,6 +64,11 @@ export class Rehearsals implements RehearsalPort {
     this.#last = clearScratch(scratchFolder(options.volume)).catch((error: unknown) => {
       options.log.warn('A copy could not be thrown away', { error: messageOf(error) });
     });
+  }
+
+  /** What is shown in a preview includes what was written until it was asked for. */
+  include(present: Pick<Present, 'archive'>): void {
+    this.#present = present;
   }
 
   report(): ReturnType<RehearsalPort['report']> {
@@ -111,6 +118,7 @@ export class Rehearsals implements RehearsalPort {
   async #outcomeOf(underWay: UnderWay): Promise<RehearsalOutcome> {
     const { archive, backups } = this.#options;
     const { order, abort } = underWay;
+    if (order.kind === 'preview') await this.#present?.archive();
     const catalogue = await backups.catalogue();
     const plan = await planRestore(order, { archive, catalogue });
     const watch = setInterval(() => void this.#watchRoom(abort), ROOM_EVERY_MS);

@@ -3,8 +3,6 @@
  * touched, and how far the copy is that has taken the place of its data.
  */
 import { type LocalConnection } from '../../adapters/postgres/local-connection';
-import { SWITCH_WAL } from '../../adapters/postgres/sql';
-import { type Log } from '../../adapters/log';
 import { messageOf } from '../../core/errors';
 import { type PostgresReport } from '../../core/protocol';
 import {
@@ -18,10 +16,12 @@ import { requireRoom } from '../backup/room';
 import { bytesOfChain } from '../backup/unpack';
 import { type RestorePort } from '../ports';
 import { planRestore, type RestorePlan } from './plan';
+import { type Present } from './present';
 import { OBSERVE_RECOVERY, type RecoveryRow } from './recovery-sql';
 
 export interface RestoringOptions {
-  readonly archive: Pick<Archive, 'contents' | 'untilArchived'>;
+  readonly archive: Pick<Archive, 'contents'>;
+  readonly present: Pick<Present, 'archive'>;
   readonly backups: Pick<Backups, 'catalogue' | 'lookAfter'>;
   /** The data volume. */
   readonly volume: string;
@@ -30,14 +30,11 @@ export interface RestoringOptions {
   readonly restored: () => string | null;
   /** Id of the one whose point was in none of the WAL. */
   readonly missed: () => string | null;
-  readonly log: Log;
   readonly onChange: () => void;
 }
 
 const WATCH_EVERY_MS = 500;
 const QUERY_MAX_MS = 2000;
-/** A segment that was just closed is archived by then, or its archive does not work. */
-const ARCHIVED_MAX_MS = 20_000;
 
 export class Restoring implements RestorePort {
   readonly #options: RestoringOptions;
@@ -79,7 +76,8 @@ export class Restoring implements RestorePort {
   async #look(order: RestoreWish): Promise<void> {
     const { id } = order;
     try {
-      await this.#archiveThePresent();
+      // A copy has no archive, and what it has written is of no interest.
+      if (this.#options.restored() === null) await this.#options.present.archive();
       const { backups, target, caveat } = await this.plan(order).catch(async () => {
         // The newest backup may be a peer's, and on its way here.
         for (let looks = 0; looks < 2; looks += 1) await this.#options.backups.lookAfter();
@@ -109,17 +107,6 @@ export class Restoring implements RestorePort {
     } finally {
       release();
     }
-  }
-
-  /** What is wanted back is often of the last minutes: it must be in the archive, too. */
-  async #archiveThePresent(): Promise<void> {
-    const { archive, postgres, log, restored } = this.#options;
-    // A copy has no archive, and what it has written is of no interest.
-    if (postgres.report.state !== 'primary' || restored() !== null) return;
-    const query = { timeoutMs: QUERY_MAX_MS };
-    const [row] = await postgres.connection.query<{ file: string }>(SWITCH_WAL, query);
-    if (row === undefined || (await archive.untilArchived(row.file, ARCHIVED_MAX_MS))) return;
-    log.warn('The newest WAL is not archived yet', { file: row.file });
   }
 
   async #watch(): Promise<void> {
