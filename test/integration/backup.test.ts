@@ -188,6 +188,8 @@ describe('base backups', function () {
         const copy = await BackupServer.create(root, `copy-${taken.id}`, binDirectory ?? '');
         await backups.run({ kind: 'materialise', id: taken.id, destination: copy.data });
         expect(readdirSync(copy.data)).not.to.include.oneOf(['standby.signal', 'postmaster.pid']);
+        // Without it replay could begin too late, and nobody would notice.
+        expect(readdirSync(copy.data)).to.include('backup_label');
         expect(existsSync(`${copy.data}.part`)).to.equal(false);
         copy.adopt();
         copy.start();

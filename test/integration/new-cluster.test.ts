@@ -113,8 +113,8 @@ describe('a new cluster from the archive of another one', function () {
     expect(report.volume.kind).to.equal('empty');
     return report.problem!.message;
   };
-  const takeBackup = async (id: string): Promise<void> => {
-    orders.assign('pg1', PRIMARY, { backup: { ...ORDER, id } });
+  const takeBackup = async (id: string, changes: Partial<BackupOrder> = {}): Promise<void> => {
+    orders.assign('pg1', PRIMARY, { backup: { ...ORDER, id, ...changes } });
     const { report } = await orders.until(
       'pg1',
       ({ backup }) => backup?.state !== 'running' && backup?.id === id,
@@ -148,7 +148,8 @@ describe('a new cluster from the archive of another one', function () {
     await eventually(async () => await source.sql('create role marker'));
     await source.sql('create table numbers (n int)');
     await source.sql('insert into numbers values (1)');
-    await takeBackup(FIRST);
+    // It is the one to begin with for a point before the second.
+    await takeBackup(FIRST, { method: 'snapshot', format: 'plain' });
     await source.sql('insert into numbers values (2)');
     await source.sql("select pg_create_restore_point('between')");
     await takeBackup(SECOND);
