@@ -244,6 +244,11 @@ const rows: readonly Row[] = [
     'orders: its file was refused, the last good one stays in force',
   ),
   ...ofCondition(
+    'PgswarmNotUpToDate',
+    'UpToDate',
+    'orders: servers run with other settings, or another image, than declared',
+  ),
+  ...ofCondition(
     'PgswarmObjectsNotReady',
     'ObjectsReady',
     'orders: its network, secrets or services are not as declared',

@@ -242,6 +242,16 @@ describe('configuration', () => {
     expect(end.state?.primary).to.equal('pg1');
   });
 
+  it('replaces the primary’s container where a person has asked for its restart', () => {
+    const waits = supervised(imaged(alone));
+    const restart = { id: 'r', servers: ['pg1'] };
+    expect(wayOf(withState(waits, { restart })).way).to.deep.equal([
+      'service-update pg1',
+      'restart-next pg1',
+      'steady',
+    ]);
+  });
+
   it('tells nobody to restart beside a change of role, nor the primary before it is relieved', () => {
     const restart = { id: 'r', servers: ['pg1'], rollout: { because: '', primary: 'relieved' } };
     const orderOf = (state: Partial<ClusterState>): unknown => {

@@ -64,10 +64,16 @@ const isWorkingPrimary = (server: ServerView, view: View): boolean =>
 
 /** Its turn has come, and nobody relieves it. */
 const isTurnInPlace = ({ state }: View): boolean =>
-  state.restart?.rollout?.primary !== 'relieved' && turnOf(state) === state.primary;
+  state.restart?.rollout?.primary === 'last' && turnOf(state) === state.primary;
+
+/** A person wants it restarted, whatever the others are. */
+const isAskedFor = ({ name }: ServerView, { state }: View): boolean =>
+  state.restart !== null && state.restart.rollout === undefined && turnOf(state) === name;
 
 /** The first update that may be made now: never two servers at once. */
 function nextUpdate(view: View): Drift | null {
+  const asked = drifts(view).find(({ server }) => isAskedFor(server, view));
+  if (asked !== undefined) return asked;
   const [drift] = drifts(view);
   if (drift === undefined) return null;
   if (isWorkingPrimary(drift.server, view) && !isTurnInPlace(view)) return null;
