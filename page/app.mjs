@@ -110,6 +110,8 @@ let stop = () => {};
 function begin() {
   // The link of `pgswarm page`, opened by a browser that is logged in already.
   if (location.hash.startsWith('#token=')) history.replaceState(null, '', '/');
+  // Put there by the page that asks for the token.
+  if (location.search !== '') history.replaceState(null, '', `/${location.hash}`);
   stop();
   chosen = decodeURIComponent(/^#\/(.*)$/.exec(location.hash)?.[1] ?? '');
   stop = listen(chosen, { changed: show, connected: showConnection });

@@ -9,11 +9,11 @@ import { clock, count, day, ticks } from './format.mjs';
 
 const SHOWN_MAX = 60;
 
-/** Which rules say what kind of event; the first that matches. */
+/** What kind of event a rule makes; the first that matches. */
 const KINDS = /** @type {const} */ ([
-  [/failover|lost|loss|fence|given-up|problem/, 'bad', 'warn'],
-  [/switchover|promot|electing|stopp|primary/, 'busy', 'change'],
-  [/declare|initial|adopt|spec|generation/, 'accent', 'begin'],
+  [/^(failover|record-loss)|-(refused|undo|give-up|failed)$/, 'bad', 'warn'],
+  [/^(switchover|promotion|restore|override)/, 'busy', 'change'],
+  [/^(declare|initialise|adopt|delete)/, 'accent', 'begin'],
 ]);
 
 /**

@@ -146,7 +146,7 @@ export class LagChart {
     return {
       width: Math.max(200, this.#element.clientWidth),
       height: HEIGHT,
-      padding: [8, 4, 0, 0],
+      padding: [8, 24, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 7 }, drag: { x: false } },
       scales: SCALES,

@@ -52,7 +52,7 @@ export const isFollowing = ({ state, streaming, late }) =>
  * @param {ServerStatus} server
  * @param {ClusterDetail} cluster
  */
-function link(server, { synchronousStandbys, primary }) {
+function link(server, { synchronousStandbys }) {
   const streams = isFollowing(server);
   const words = streams
     ? server.lagBytes === null
@@ -65,11 +65,7 @@ function link(server, { synchronousStandbys, primary }) {
     { class: `link ${streams ? 'flows' : 'broken'}` },
     h('span', { class: 'lag' }, !streams && icon('bad'), words),
     h('span', { class: 'arrow', 'aria-hidden': 'true' }),
-    h(
-      'span',
-      { class: 'kind' },
-      streams && isWaitedFor ? 'synchronous' : primary === null ? '' : 'asynchronous',
-    ),
+    h('span', { class: 'kind' }, isWaitedFor ? 'synchronous' : streams && 'asynchronous'),
   );
 }
 
@@ -78,10 +74,13 @@ function link(server, { synchronousStandbys, primary }) {
  * @param {{ readonly isPrimary: boolean, readonly lease: Lease | null, readonly nowMs: number }} context
  */
 function server(server, { isPrimary, lease, nowMs }) {
-  const { name, node, address, receivedLsn, timeline } = server;
+  const { name, node, known, address, receivedLsn, timeline } = server;
   return h(
     'article',
-    { class: `node ${isPrimary ? 'primary' : ''}`, 'aria-label': `server ${name}` },
+    {
+      class: `node ${isPrimary ? 'primary' : ''} ${known ? '' : 'silent'}`,
+      'aria-label': `server ${name}`,
+    },
     h('p', { class: 'place-name' }, h('span', {}, 'node'), ' ', node ?? 'unknown'),
     title(server, isPrimary),
     h(

@@ -47,7 +47,7 @@ export async function servePage(
     log: createLogger({ silent: true }),
     now,
   });
-  await new Promise<void>((resolve) => server.listen(wanted, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(wanted, resolve));
   const { port } = server.address() as AddressInfo;
   const page: ServedPage = { server, port, url: `http://127.0.0.1:${port}/`, say };
   return page;

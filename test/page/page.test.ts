@@ -102,7 +102,8 @@ describe('the web page in a browser', function () {
     expect(await count('.conditions.fine li')).to.be.above(9);
     expect(await count('.window .span')).to.equal(3);
     expect(await count('tbody tr')).to.equal(6);
-    expect(await text('.events')).to.include('136 ms without writes');
+    expect(await text('.facts')).to.include('switchover pg2 → pg1, 136 ms without writes, 9 h ago');
+    expect(await text('.events')).to.include('pg1 is primary now, pg2 was before');
     expect(complaints).to.deep.equal([]);
   });
 
@@ -170,6 +171,16 @@ describe('the web page in a browser', function () {
     await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
     await shows('orders');
     expect(await inPage('document.cookie')).to.equal('');
+  });
+
+  it('knows one who is logged in and comes by a link on another site', async () => {
+    await open();
+    // To a browser, localhost is another site than 127.0.0.1.
+    await page.goto(served.url.replace('127.0.0.1', 'localhost'));
+    expect(await text('body')).to.include('pgswarm page');
+    await inPage(`void (location.href = ${quoted(served.url)})`);
+    await page.waitForSelector('.node.primary');
+    expect(new URL(page.url()).hostname).to.equal('127.0.0.1');
   });
 
   it('asks nobody else for anything, and is small', async () => {

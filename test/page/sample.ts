@@ -90,18 +90,20 @@ const backup = (
 
 const EVENTS: readonly (readonly [hours: number, rule: string, message: string])[] = [
   [151, 'declare', 'the cluster was declared'],
-  [150.9, 'initialise', 'pg1 was initialised as the first primary'],
-  [150.8, 'volumes', 'pg2 was cloned from pg1'],
-  [125, 'backup-done', 'pg2 has taken the backup of schedule nightly'],
-  [101, 'backup-done', 'pg2 has taken the backup of schedule nightly'],
-  [77, 'backup-done', 'pg2 has taken the backup of schedule nightly'],
-  [58, 'failover-promote', 'failover from pg1 to pg2: the lease of pg1 is over; nothing was lost'],
-  [57.9, 'servers-rejoined', 'pg1 follows pg2 after a rewind'],
-  [53, 'backup-done', 'pg1 has taken the backup of schedule nightly'],
-  [29, 'backup-done', 'pg1 has taken the backup of schedule nightly'],
+  [150.99, 'initialise', 'initialising pg1: all data volumes are empty'],
+  [150.98, 'initialised', 'pg1 has been initialised and is the first primary'],
+  [150.9, 'record-volume', 'the data volume of pg2 is complete'],
+  [125, 'backup-end', 'pg2 has taken a base backup for schedule nightly'],
+  [101, 'backup-end', 'pg2 has taken a base backup for schedule nightly'],
+  [77, 'backup-end', 'pg2 has taken a base backup for schedule nightly'],
+  [58, 'failover-begin', 'the primary pg1 is lost: its lease is over; asking who can take over'],
+  [58, 'failover-promote', 'pg2 has received up to 1/2C03F148 and is promoted'],
+  [53, 'backup-end', 'pg1 has taken a base backup for schedule nightly'],
+  [29, 'backup-end', 'pg1 has taken a base backup for schedule nightly'],
   [9.2, 'switchover-begin', 'switchover from pg2 to pg1 begins: declared in generation 7'],
-  [9.19, 'switchover-done', 'pg1 is the primary; 136 ms without writes'],
-  [5, 'backup-done', 'pg2 has taken the backup of schedule nightly'],
+  [9.2, 'switchover-promote', 'pg2 stopped at 1/9E000028; pg1 has all of it and is promoted'],
+  [9.2, 'promotion-finish', 'pg1 is primary now, pg2 was before'],
+  [5, 'backup-end', 'pg2 has taken a base backup for schedule nightly'],
 ];
 
 export const eventsAt = (nowMs: number): readonly ClusterEvent[] =>
@@ -182,6 +184,59 @@ export function detail(nowMs: number, changes: Partial<ClusterDetail> = {}): Clu
     steps: [],
     findings: [],
     ...changes,
+  };
+}
+
+/** The same a moment after its primary has fallen silent. */
+export function midFailover(cluster: ClusterDetail, nowMs: number): ClusterDetail {
+  const because = 'pg1 may still write for 0.9 s; pg2 and pg3 have said how far they are';
+  return {
+    ...cluster,
+    phase: 'Failover',
+    lease: { ttlMs: 5000, leftMs: 900, peers: ['pg2', 'pg3'] },
+    servers: cluster.servers.map((each) => ({
+      ...each,
+      streaming: false,
+      lagBytes: null,
+      eligible: false,
+      ...(each.role === 'primary'
+        ? { role: null, state: 'unknown', known: false }
+        : { state: 'not streaming', because: 'the primary is being replaced' }),
+    })),
+    decision: { rule: 'failover-await', because },
+    change: {
+      id: '3.9',
+      kind: 'failover',
+      from: 'pg1',
+      to: null,
+      phase: 'electing',
+      reason: 'it was last heard 4.1 s ago',
+      harmless: null,
+      knownLsn: '1/A43F0148',
+      generation: 7,
+      startedAt: ago(nowMs, 1100),
+      shutdownLsn: null,
+    },
+    conditions: cluster.conditions.map((each) =>
+      each.type === 'Ready' || each.type === 'ServersReady'
+        ? {
+            ...each,
+            status: 'False',
+            reason: each.type === 'Ready' ? 'Failover' : 'NotStreaming',
+            message: each.type === 'Ready' ? because : 'pg2 and pg3 do not stream from the primary',
+            since: ago(nowMs, 4100),
+          }
+        : each,
+    ),
+    events: [
+      ...cluster.events,
+      {
+        at: ago(nowMs, 1100),
+        term: 3,
+        rule: 'failover-begin',
+        message: 'the primary pg1 is lost: it was last heard 3.0 s ago; asking who can take over',
+      },
+    ],
   };
 }
 
