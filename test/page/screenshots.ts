@@ -41,15 +41,16 @@ async function main(): Promise<void> {
   await page.setViewport({ width: 1280, height: 1000 });
   await page.goto(`${served.url}#token=${TOKEN}`);
   await page.waitForSelector('.node.primary');
-  const take = async (theme: 'light' | 'dark'): Promise<void> => {
+  const take = async (theme: 'light' | 'dark', height: number): Promise<void> => {
+    await page.setViewport({ width: 1280, height });
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
     await pause(1500);
     await page.screenshot({ path: join(FOLDER, `web-page-${theme}.png`) });
   };
   await pause(WATCHED_MS);
-  await take('light');
+  await take('light', 1400);
   isFailing = true;
-  await take('dark');
+  await take('dark', 1000);
   await browser.close();
   stopServing(served);
 }
