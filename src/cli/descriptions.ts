@@ -174,6 +174,15 @@ export const COMMANDS = {
     summary: 'clone a standby again whose data is gone',
     examples: ['pgswarm reclone orders pg2 --yes'],
   },
+  completion: {
+    does: 'Prints a script for the shell that completes commands, options, and the names of clusters, servers and nodes. To try it: source <(pgswarm completion bash).',
+    summary: 'complete commands and names in a shell',
+    examples: [
+      'pgswarm completion bash > /etc/bash_completion.d/pgswarm',
+      'pgswarm completion zsh > "${fpath[1]}/_pgswarm"',
+      'pgswarm completion fish > ~/.config/fish/completions/pgswarm.fish',
+    ],
+  },
   version: {
     does: 'Says the version of this program.',
     summary: 'the version of this program',

@@ -6,6 +6,8 @@
 import type * as Apply from './commands/apply';
 import type * as Archive from './commands/archive';
 import type * as Backup from './commands/backup';
+import type * as Complete from './commands/complete';
+import type * as Completion from './completion';
 import type * as Connect from './commands/connect';
 import type * as Delete from './commands/delete';
 import type * as Drill from './commands/drill';
@@ -33,6 +35,8 @@ export const lazy = {
   apply: (): typeof Apply => require('./commands/apply') as typeof Apply,
   archive: (): typeof Archive => require('./commands/archive') as typeof Archive,
   backup: (): typeof Backup => require('./commands/backup') as typeof Backup,
+  complete: (): typeof Complete => require('./commands/complete') as typeof Complete,
+  completion: (): typeof Completion => require('./completion') as typeof Completion,
   connect: (): typeof Connect => require('./commands/connect') as typeof Connect,
   delete: (): typeof Delete => require('./commands/delete') as typeof Delete,
   drill: (): typeof Drill => require('./commands/drill') as typeof Drill,

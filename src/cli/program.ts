@@ -7,6 +7,7 @@ import { lazy } from './lazy';
 import { type CliPorts } from './ports';
 import { withTargetOptions } from './restore-target';
 import { version } from './version';
+import { type Shell } from './completion';
 import { type ApplyOptions } from './commands/apply';
 import { type ArchiveOptions } from './commands/archive';
 import { type BackupOptions, type BackupsOptions } from './commands/backup';
@@ -52,9 +53,13 @@ export function buildProgram(ports: CliPorts, finished: Finished): Command {
     ...actingCommands(ports, finished),
     ...archiveCommands(ports, finished),
     ...maintenanceCommands(ports, finished),
+    describe('completion')
+      .addArgument(new Argument('<SHELL>', 'the shell').choices(['bash', 'zsh', 'fish']))
+      .action((shell: Shell) => ports.output.print(lazy.completion().SCRIPTS[shell])),
     describe('version').action(() => ports.output.print(`pgswarm ${version()}`)),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  program.addCommand(completing(ports, finished), { hidden: true });
   program.addHelpText('after', `\n${ENVIRONMENT}`);
   return program;
 }
@@ -65,6 +70,15 @@ const ENVIRONMENT = `Environment:
 
 Exit codes: 0 done, 1 refused or failed (the reason is on standard error),
 2 wrong usage.`;
+
+/** Whatever follows -- is what the user has typed so far. */
+const completing = (ports: CliPorts, finished: Finished): Command =>
+  new Command('__complete')
+    .argument('[WORDS...]')
+    .action(async (words: string[], _, command: Command) => {
+      if (command.parent === null) return;
+      finished(await lazy.complete().run(ports, command.parent, words));
+    });
 
 // ── files ────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ import { buildProgram } from './program';
 /** `docs/reference/cli.md`. */
 export function renderCliReference(): string {
   const program = buildProgram(NOWHERE, () => undefined);
-  const commands = program.commands.filter((command) => command.name() !== 'help');
+  const commands = program.commands.filter((command) => command.name() in COMMANDS);
   return [
     '# The command line',
     '<!-- Generated from src/cli/program.ts by `npm run generate`; do not edit. -->',
