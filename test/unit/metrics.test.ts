@@ -1,7 +1,10 @@
+import { type Server } from 'node:http';
+import { type AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { register } from 'prom-client';
 import { createLogger } from 'winston';
 import { Exposition } from '../../src/adapters/metrics/exposition';
+import { serveMetrics } from '../../src/adapters/metrics/metrics-server';
 import { type ControlAnswer, type ControlPort } from '../../src/adapters/control/client';
 import { parseWalFile } from '../../src/core/archive/wal-files';
 import { decide } from '../../src/core/decide';
@@ -391,6 +394,46 @@ describe('an exposition', () => {
   it('uses a registry of its own', async () => {
     new Exposition().add({ families: { lonely: gauge('Lonely.') }, read: () => [] });
     expect(await register.metrics()).to.not.match(/lonely/);
+  });
+});
+
+describe('where Prometheus asks', () => {
+  let server: Server;
+  const exposition = new Exposition();
+  let isBroken = false;
+  exposition.add({
+    families: { some: gauge('Some.') },
+    read: () => {
+      if (isBroken) throw new Error('it cannot be read');
+      return [{ name: 'some', labels: {}, value: 3 }];
+    },
+  });
+  const ask = async (path: string): Promise<Response> => {
+    const { port } = server.address() as AddressInfo;
+    return await fetch(`http://127.0.0.1:${port}${path}`);
+  };
+  before(async () => {
+    server = await serveMetrics({ port: 0, host: '127.0.0.1' }, exposition);
+  });
+  after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+
+  it('is /metrics, and no other path', async () => {
+    const response = await ask('/metrics');
+    expect(response.headers.get('content-type')).to.include('text/plain; version=0.0.4');
+    expect(await response.text()).to.include('\nsome 3\n');
+    expect((await ask('/')).status).to.equal(404);
+  });
+
+  it('says what is broken, and stays there', async () => {
+    isBroken = true;
+    const response = await ask('/metrics');
+    expect(response.status).to.equal(500);
+    expect(await response.text()).to.include('it cannot be read');
+    isBroken = false;
+    expect((await ask('/metrics')).status).to.equal(200);
   });
 });
 
