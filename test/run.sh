@@ -5,10 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . test/bootstrap.sh
 
-# PostgreSQL's commands for the WAL archive speak through it.
-if ! command -v socat > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+# PostgreSQL's commands for the WAL archive speak through socat; git serves its own tests.
+if ! { command -v socat && command -v git; } > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
   apt-get update -qq || true
-  apt-get install -y -qq --no-install-recommends socat > /dev/null || true
+  apt-get install -y -qq --no-install-recommends socat git > /dev/null || true
 fi
 # The web page is tried in a real browser.
 if ! command -v chromium > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then

@@ -63,6 +63,7 @@ function fieldsOf(spec: Spec): Field[] {
     ['spec.archive.compression', spec.archive.compression],
     ['spec.archive.timeout', formatDuration(spec.archive.timeoutMs)],
     ...backupFields(spec.backup),
+    ['spec.deletionPolicy', spec.deletionPolicy ?? 'retain'],
   ];
 }
 

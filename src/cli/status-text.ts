@@ -1,5 +1,6 @@
 /** A status for people: at most 80 columns, what is wrong named after what is. */
 import { bestWindow, type WindowPoint } from '../core/archive/window-report';
+import { describeCommit } from '../core/git/source';
 import { outcomeText, type RehearsalResult } from '../core/restore/rehearsal';
 import { type LastChange, type PromotionRequest } from '../core/state';
 import {
@@ -46,6 +47,7 @@ const paragraph = (lines: readonly string[]): readonly string[] =>
 function remarks(status: Status, now: Date): readonly string[] {
   const { cluster, pause, request, synchronous, rehearsalUnderWay, lastDrill } = status;
   return [
+    ...sourceText(status, now),
     ...(pause === null
       ? []
       : [`paused by ${pause.by}, ${ago(pause.since, now)} ago; end it: pgswarm resume ${cluster}`]),
@@ -54,6 +56,19 @@ function remarks(status: Status, now: Date): readonly string[] {
     ...recoveryText(status, now),
     ...(rehearsalUnderWay === null ? [] : [rehearsalUnderWay]),
     ...(lastDrill === null ? [] : [drillText(lastDrill, now)]),
+  ];
+}
+
+/** The commit behind what is in force; or who has applied something else since. */
+function sourceText({ source, followed }: Status, now: Date): readonly string[] {
+  if (source.kind === 'git') {
+    const { path, commit } = source;
+    return [`from Git: ${describeCommit(commit)}, ${ago(commit.at, now)} ago, ${path}`];
+  }
+  if (followed === null || source.kind !== 'apply') return [];
+  const { commit, path } = followed;
+  return [
+    `applied by ${source.by}, ${ago(source.appliedAt, now)} ago; in Git it is as of ${describeCommit(commit)}, ${path}`,
   ];
 }
 

@@ -4,6 +4,7 @@
  * cluster is steady. Rules that merely wait are never lost: each raises its condition. Only a change
  * of role that is under way lets no rule after it act.
  */
+import { describeCommit } from './git/source';
 import { type Step } from './steps';
 import { initialState } from './state';
 import { viewOf, type Situation, type View } from './situation';
@@ -90,7 +91,9 @@ function declare(situation: Situation): Decision {
   if (situation.record.deletion !== null) {
     return { rule: 'delete-records', because, steps: forget(view), findings: [] };
   }
-  const event = { at: situation.now, rule: 'declare', message: `the cluster was declared` };
+  const { source } = record;
+  const by = source.kind === 'git' ? ` (${describeCommit(source.commit)})` : '';
+  const event = { at: situation.now, rule: 'declare', message: `the cluster was declared${by}` };
   const next = withEvent(first, event);
   const summary = `begin the record of the cluster ${view.spec.cluster}`;
   return { rule: 'declare', because, steps: [{ kind: 'record', next, summary }], findings: [] };

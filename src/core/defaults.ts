@@ -65,6 +65,7 @@ export function withDefaults(document: PostgresCluster): Spec {
       timeoutMs: valueOf(parseDuration(archive.timeout)),
     },
     backup: backupOf(spec.backup),
+    ...(spec.deletionPolicy === 'delete' ? { deletionPolicy: 'delete' } : {}),
   };
 }
 

@@ -163,9 +163,9 @@ export interface PostgresCluster {
         [k: string]: number;
       };
       /**
-       * What happens when the declared primary is back after a failover. `hold`: the new primary stays. `auto`: the role moves back by a switchover, after `failbackAfter`.
+       * What happens when the declared primary is back after a failover. `hold`: the new primary stays. `auto`: the role moves back by a switchover, after `failbackAfter`. `adopt`: the new primary stays, and is committed to the Git repository that the file comes from.
        */
-      failback?: 'hold' | 'auto';
+      failback?: 'hold' | 'auto' | 'adopt';
       /**
        * With `failback: auto`, how long the declared primary must have been streaming without a break.
        */
@@ -184,6 +184,10 @@ export interface PostgresCluster {
        */
       timeout?: string;
     };
+    /**
+     * What happens when this file is removed from the Git repository that the operator follows. `retain`: the cluster goes on. `delete`: it is stopped and taken away; its volumes are kept, and the file brought back brings the data back.
+     */
+    deletionPolicy?: 'retain' | 'delete';
     /**
      * When backups are taken, and how long they are kept.
      */
@@ -393,6 +397,7 @@ export const DEFAULTS = {
     failbackAfter: '5m',
   },
   archive: { compression: 'zstd', timeout: '5m' },
+  deletionPolicy: 'retain',
   backup: {
     drill: { timeZone: 'UTC' },
     schedules: { timeZone: 'UTC', method: 'base', incremental: false, suspend: false },

@@ -2,6 +2,7 @@
  * The timeline of decisions: what was decided by which rule, on what it was seen, how long it took, and
  * under which spec. The record in the store holds the newest of it; the operators' volumes more.
  */
+import { describeCommit } from './git/source';
 import { lagBytes } from './lsn';
 import { type ServerView, type View } from './situation';
 import { type SpecSource } from './spec';
@@ -27,11 +28,17 @@ export function mergedHistory(
   return [...byKey.values()].toSorted((a, b) => a.at.localeCompare(b.at));
 }
 
-/** `ada`, `/etc/pgswarm/orders.yaml`: whoever, or whatever, brought the spec. */
-export const sourceText = ({ kind, ...from }: SpecSource): string =>
-  Object.values<unknown>(from)
-    .filter((part) => typeof part === 'string')
-    .join(' ') || kind;
+/** `ada`, `/etc/pgswarm/orders.yaml`, `commit 1a2b3c4 by Ada, orders.yaml`: what brought the spec. */
+export function sourceText(source: SpecSource): string {
+  switch (source.kind) {
+    case 'apply':
+      return source.by;
+    case 'file':
+      return source.path;
+    case 'git':
+      return `${describeCommit(source.commit)}, ${source.path}`;
+  }
+}
 
 /** What was seen of each server when it was decided, a line each. */
 export const evidenceOf = (view: View): readonly string[] =>

@@ -1,3 +1,4 @@
+import { type Commit, type Followed } from './git/source';
 import { type RestoreOrder } from './restore/bootstrap';
 
 /**
@@ -37,13 +38,16 @@ export interface Spec {
     readonly delayMs: number;
     /** Of two equal candidates the higher one is promoted; 0 is never promoted. */
     readonly priorities: Readonly<Record<string, number>>;
-    /** `auto` moves the role back to the declared primary after `failbackAfterMs`. */
-    readonly failback: 'hold' | 'auto';
+    /** `auto` moves the role back to the declared primary after `failbackAfterMs`; `adopt` commits the
+     * new primary to the Git repository that the spec comes from. */
+    readonly failback: 'hold' | 'auto' | 'adopt';
     readonly failbackAfterMs: number;
   };
   readonly update: UpdateSpec;
   readonly archive: ArchiveSpec;
   readonly backup: BackupSpec;
+  /** Absent: the cluster goes on when its file is gone from the Git repository. */
+  readonly deletionPolicy?: 'delete';
 }
 
 /** How what needs a restart, or a new container, is brought to the servers. */
@@ -157,13 +161,16 @@ export interface SpecRecord {
   /** Digests of the watched file's contents that were applied before, newest last: an operator that
    * takes over with an old copy of the file must not move the primary back. */
   readonly appliedDigests: readonly string[];
+  /** What was taken from a Git repository last; absent: nothing ever was. */
+  readonly followed?: Followed;
   /** Set by `pgswarm delete`: the operator removes the cluster's objects, then the records. */
   readonly deletion: { readonly removeVolumes: boolean } | null;
 }
 
 export type SpecSource =
   | { readonly kind: 'apply'; readonly by: string }
-  | { readonly kind: 'file'; readonly path: string };
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'git'; readonly path: string; readonly commit: Commit };
 
 /** A record that an earlier version has written, with what it did not know yet. */
 export function upgradedSpec(record: SpecRecord): SpecRecord {

@@ -7,9 +7,11 @@ import { type ConditionType } from './rules/rule';
 import { isFollowing, isStreaming, volumeObstacle } from './rules/servers';
 import { describeFeed, isLate } from './late';
 import { switchoverObstacle } from './rules/request';
+import { type Followed } from './git/source';
 import { lagBytes } from './lsn';
 import { type Decision } from './decide';
 import { type ServerView, type View } from './situation';
+import { type SpecSource } from './spec';
 import {
   type LastChange,
   type Loss,
@@ -22,6 +24,10 @@ import { describeSet } from './sync';
 export interface Status {
   readonly cluster: string;
   readonly generation: number;
+  /** Who has asked for what is in force, and when. */
+  readonly source: SpecSource & { readonly appliedAt: string };
+  /** What was taken from the Git repository last; null: nothing ever was. */
+  readonly followed: Followed | null;
   readonly phase: Phase;
   readonly paused: boolean;
   readonly primary: string | null;
@@ -145,6 +151,14 @@ export interface Troubles {
   readonly specRefusal: { readonly message: string } | null;
   /** Why the last step failed. */
   readonly failure: string | null;
+  /** Why the Git repository is not followed as it should be. */
+  readonly source?: SourceTrouble | null;
+}
+
+export interface SourceTrouble {
+  /** Stable word in CamelCase. */
+  readonly reason: string;
+  readonly message: string;
 }
 
 const NO_TROUBLE: Troubles = { specRefusal: null, failure: null };
@@ -155,6 +169,8 @@ export function statusOf(view: View, decision: Decision, troubles: Troubles = NO
   return {
     cluster: spec.cluster,
     generation: view.generation,
+    source: { ...view.situation.record.source, appliedAt: view.situation.record.appliedAt },
+    followed: view.situation.record.followed ?? null,
     phase: phaseOf(view, conditions),
     paused: state.paused !== null,
     primary: state.primary,
@@ -222,9 +238,10 @@ const CONDITIONS: Readonly<Record<ConditionType, string>> = {
   UpToDate: 'every server runs with the declared settings and image',
   PrimaryAsDeclared: 'the primary is the declared one',
   SpecValid: 'the spec is valid',
+  SourceFollowed: 'the Git repository, if there is one, is followed',
 };
 
-/** What is lost when they are false is lost later: the cluster serves, and redundancy is there. */
+/** What is lost when they are false is lost later, or nothing: the cluster serves. */
 const PRECAUTIONS: readonly ConditionType[] = [
   'WalArchived',
   'RecoveryWindow',
@@ -232,6 +249,7 @@ const PRECAUTIONS: readonly ConditionType[] = [
   'BackupRecent',
   'DataVolume',
   'ArchiveVolume',
+  'SourceFollowed',
 ];
 
 /** As declared and at work; whether somebody should look at its archives is another question. */
@@ -240,8 +258,9 @@ export const isServing = ({ phase, conditions }: Status): boolean =>
   conditions.every(({ type, status }) => status === 'True' || PRECAUTIONS.includes(type));
 
 /** Every condition, always; one that no rule disputes is `True`. */
-function conditionsOf(decision: Decision, { specRefusal, failure }: Troubles): Condition[] {
+function conditionsOf(decision: Decision, { specRefusal, failure, source }: Troubles): Condition[] {
   return (Object.keys(CONDITIONS) as ConditionType[]).map((type) => {
+    if (type === 'SourceFollowed' && source != null) return { type, status: 'False', ...source };
     if (type === 'SpecValid' && specRefusal !== null) {
       return { type, status: 'False', reason: 'SpecRefused', message: specRefusal.message };
     }

@@ -1,5 +1,5 @@
-/** What the CLI and the web page may ask the leader. */
-import { type Route } from '../adapters/control/routes';
+/** What the CLI, the web page and webhooks may ask the leader. */
+import { type Question, type Route } from '../adapters/control/routes';
 import { OperatingError } from '../core/errors';
 import { type Keyring } from './keyring';
 import { type Operator } from './operator';
@@ -48,6 +48,15 @@ function refusePage(): never {
     'the web page is not served; deploy it: docker stack deploy -c manifests/pgswarm.yaml -c manifests/page.yaml pgswarm';
   throw new OperatingError('refused', 'PageOff', message);
 }
+
+/** A webhook's question to the leader. */
+export const PUSHED: Question = { method: 'POST', path: '/v1/git/look', body: null };
+
+export const pushRoute = (look: () => void): Route => ({
+  method: 'POST',
+  path: PUSHED.path,
+  answer: look,
+});
 
 function credentials(operator: Operator, keyring: Keyring, cluster: string): Credentials {
   const { spec, uid } = operator.controller(cluster);

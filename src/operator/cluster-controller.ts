@@ -17,7 +17,7 @@ import { type Assignment, type HeartbeatAnswer, type Report } from '../core/prot
 import { viewOf, type Situation, type View } from '../core/situation';
 import { type SpecRecord } from '../core/spec';
 import { type ClusterState } from '../core/state';
-import { statusOf, type Status } from '../core/status';
+import { statusOf, type SourceTrouble, type Status } from '../core/status';
 import { describe, type Step } from '../core/steps';
 import { takenOver } from '../core/transitions';
 import { type Log } from '../adapters/log';
@@ -87,6 +87,7 @@ export class ClusterController implements ClusterLoop {
   #phase: { readonly id: string; readonly sinceMs: number } | null = null;
   #failure: string | null = null;
   #specRefusal: string | null = null;
+  #sourceTrouble: SourceTrouble | null = null;
   #term: number | null = null;
 
   constructor(
@@ -223,9 +224,14 @@ export class ClusterController implements ClusterLoop {
     return watching;
   }
 
-  /** A watched file was refused; the last good spec stays in force. */
+  /** A file was refused; the last good spec stays in force. */
   refuseSpec(message: string | null): void {
     this.#specRefusal = message;
+  }
+
+  /** The Git repository is not followed as it should be; null: it is. */
+  troubleSource(trouble: SourceTrouble | null): void {
+    this.#sourceTrouble = trouble;
   }
 
   /** null until the cluster has been looked at once. */
@@ -236,6 +242,7 @@ export class ClusterController implements ClusterLoop {
     const status = statusOf(view, this.#decision ?? decide(view.situation), {
       specRefusal: refused,
       failure: this.#failure,
+      source: this.#sourceTrouble,
     });
     const now = this.#ports.clock.now().toISOString();
     const conditions = status.conditions.map((each) => this.#conditions.stamp(each, now));

@@ -1,7 +1,9 @@
-/** Puts the operator together: Docker, store, leadership, API, watched folder. */
+/** Puts the operator together: Docker, store, leadership, API, where specs come from. */
 import { randomUUID } from 'node:crypto';
 import { type Server } from 'node:http';
-import { openLocalServer } from '../adapters/control/local-server';
+import { dirname, join } from 'node:path';
+import { openLocalServer, type LocalPorts } from '../adapters/control/local-server';
+import { type Route } from '../adapters/control/routes';
 import { createControlServer, OPERATORS } from '../adapters/control/server';
 import { createLog, type Log } from '../adapters/log';
 import { serveMetrics } from '../adapters/metrics/metrics-server';
@@ -10,9 +12,11 @@ import { mountRootKey } from '../adapters/swarm/root-key';
 import { createStore } from '../adapters/swarm/store';
 import { createSwarm } from '../adapters/swarm/swarm';
 import { messageOf } from '../core/errors';
-import { OPERATOR_PORT } from '../core/names';
-import { type NotLeader } from '../core/protocol';
-import { cliRoutes } from './cli-routes';
+import { parseGitSettings, type Parsed as GitSource } from '../core/git/settings';
+import { OPERATOR_PORT, OPERATOR_SOCKET } from '../core/names';
+import { cliRoutes, pushRoute } from './cli-routes';
+import { followGit } from './git-source';
+import { serveWebhook } from './git-webhook';
 import { FileJournal } from './journal';
 import { Keyring } from './keyring';
 import { Leadership } from './leadership';
@@ -22,7 +26,6 @@ import { Operator } from './operator';
 import { OperatorMetrics } from './operator-metrics';
 import { pageAccess, servePage, type PageAccess } from './page';
 import { type Clock, type Swarm } from '../core/ports';
-import { type SpecFolder } from './spec-folder';
 import { instanceImage, ownAddress, untilItWorks } from './surroundings';
 import { watchFolder } from './watched-folder';
 
@@ -42,17 +45,16 @@ export async function runOperator(environment: NodeJS.ProcessEnv): Promise<numbe
     node,
     address,
     image,
-    folder: environment['PGSWARM_WATCH'],
-    history: environment['PGSWARM_HISTORY'],
+    git: parseGitSettings(environment),
+    environment,
   });
-  const page = pageAccess(environment, parts.keyring);
-  const close = await serve(parts, { address, metricsAt, page });
+  const close = await serve(parts, { address, metricsAt });
   parts.leadership.start();
   log.info('operator started', { address, image });
 
   await terminated();
   log.info('stopping; another operator takes over');
-  parts.folder?.stop();
+  for (const source of parts.sources) source.stop();
   parts.operator.lose();
   await parts.leadership.release();
   close();
@@ -64,23 +66,31 @@ interface Parts {
   readonly leadership: Leadership;
   readonly keyring: Keyring;
   readonly swarm: Swarm;
-  /** null when no folder is watched. */
-  readonly folder: SpecFolder | null;
+  /** Where specs come from; the leader follows them. */
+  readonly sources: readonly Source[];
+  readonly git: GitSource;
+  readonly routes: readonly Route[];
+  readonly page: PageAccess | null;
   readonly metrics: OperatorMetrics;
   readonly log: Log;
+}
+
+interface Source {
+  start(): void;
+  stop(): void;
 }
 
 interface Settings {
   readonly node: string;
   readonly address: string;
   readonly image: string;
-  readonly folder: string | undefined;
-  /** Folder for the clusters' history; undefined: only the store keeps it. */
-  readonly history: string | undefined;
+  readonly git: GitSource;
+  readonly environment: NodeJS.ProcessEnv;
 }
 
 function assemble(docker: Docker, log: Log, settings: Settings): Parts {
-  const { node, address, image } = settings;
+  const { node, address, image, git, environment } = settings;
+  const history = environment['PGSWARM_HISTORY'];
   const metrics = new OperatorMetrics();
   const store = measuredStore(createStore(docker), metrics);
   const keyring = new Keyring({ store, clock });
@@ -96,7 +106,7 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     self: { holder: `${node}-${randomUUID()}`, address, node },
     onLead: (epoch, areLeasesOver) => void lead(epoch, areLeasesOver),
     onLose: () => {
-      folder?.stop();
+      for (const source of sources) source.stop();
       operator.lose();
     },
   });
@@ -110,10 +120,18 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
     leadership,
     newUid: randomUUID,
     meter: metrics,
-    ...(settings.history === undefined ? {} : { journal: new FileJournal(settings.history, log) }),
+    ...(history === undefined ? {} : { journal: new FileJournal(history, log) }),
     fingerprints: (cluster, uid) => keyring.fingerprints(cluster, uid),
   });
-  const folder = watchFolder(settings.folder, { store, operator, log, clock });
+  const folder = watchFolder(environment['PGSWARM_WATCH'], { store, operator, log, clock });
+  const folders = {
+    cache: environment['PGSWARM_GIT_CACHE'] ?? '/var/lib/pgswarm/git',
+    run: join(dirname(OPERATOR_SOCKET), 'git'),
+  };
+  const repository = followGit(git, { store, operator, log, clock, folders });
+  const sources = [folder, repository].filter((source) => source !== null);
+  const page = pageAccess(environment, keyring);
+  const routes = [...cliRoutes(operator, keyring, page), pushRoute(() => repository?.look())];
   const lead = async (epoch: number, areLeasesOver: boolean): Promise<void> => {
     if (keyring.rootKey === null) {
       await untilItWorks(log, () => mountRootKey(docker));
@@ -121,31 +139,28 @@ function assemble(docker: Docker, log: Log, settings: Settings): Parts {
       return;
     }
     await operator.lead(epoch, areLeasesOver);
-    if (leadership.isLeading()) folder?.start();
+    if (!leadership.isLeading()) return;
+    for (const source of sources) source.start();
   };
   metrics.show({
     leadingLeftMs: () => leadership.leftMs(),
     clusters: () => operator.clusters(),
     statusOf: (cluster) => operator.controller(cluster).status(),
   });
-  return { operator, leadership, keyring, swarm, folder, metrics, log };
+  return { operator, leadership, keyring, swarm, sources, git, routes, page, metrics, log };
 }
 
 interface Listening {
   readonly address: string;
   /** Port of the metrics; null: none are served. */
   readonly metricsAt: number | null;
-  /** null: the web page is not served. */
-  readonly page: PageAccess | null;
 }
 
-/** Listens for instances, other operators, the CLI and browsers; returns what closes it all. */
-async function serve(parts: Parts, { address, metricsAt, page }: Listening): Promise<() => void> {
-  const { operator, leadership, keyring, swarm, metrics, log } = parts;
-  const notLeader = (): NotLeader | null =>
-    leadership.isLeading() ? null : { notLeader: true, leader: leadership.leaderAddress() };
-  const routes = cliRoutes(operator, keyring, page);
-  const operatorKey = (): Buffer | null => keyring.operatorKey;
+/** Listens for instances, other operators, the CLI, browsers, webhooks; returns what closes it all. */
+async function serve(parts: Parts, { address, metricsAt }: Listening): Promise<() => void> {
+  const { operator, keyring, swarm, metrics, page, git, log } = parts;
+  const local = localPorts(parts);
+  const { routes, notLeader, operatorKey } = local;
   const control = createControlServer({
     keyOf: async (cluster) =>
       cluster === OPERATORS ? operatorKey() : keyring.controlKey(cluster, operator.uidOf(cluster)),
@@ -158,13 +173,15 @@ async function serve(parts: Parts, { address, metricsAt, page }: Listening): Pro
   const host = address.split(':')[0] ?? '';
   control.listen(OPERATOR_PORT, host);
   const exposed = await expose(metrics, { port: metricsAt, host }, log);
-  const local = await openLocalServer({ routes, notLeader, operatorKey, log });
-  const closePage = servePage(page, { routes, notLeader, operatorKey, log });
+  const socket = await openLocalServer(local);
+  const closePage = servePage(page, local);
+  const closeWebhook = serveWebhook(git, local);
   const stopWatching = swarm.watch((what) => operator.changed(what));
   return () => {
     stopWatching();
     closePage();
-    local.close();
+    closeWebhook();
+    socket.close();
     control.close();
     control.closeAllConnections();
     exposed?.close();
@@ -186,6 +203,14 @@ async function expose(
     return null;
   }
 }
+
+const localPorts = ({ leadership, keyring, routes, log }: Parts): LocalPorts => ({
+  routes,
+  notLeader: () =>
+    leadership.isLeading() ? null : { notLeader: true, leader: leadership.leaderAddress() },
+  operatorKey: () => keyring.operatorKey,
+  log,
+});
 
 function terminated(): Promise<void> {
   return new Promise((resolve) => {

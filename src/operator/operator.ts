@@ -7,7 +7,8 @@ import { OperatingError, messageOf } from '../core/errors';
 import { summaryOf, type Overview } from '../core/overview';
 import { betterPlace } from '../core/placement';
 import { type HeartbeatAnswer, type NotLeader, type Report } from '../core/protocol';
-import { type Status } from '../core/status';
+import { type SpecRecord } from '../core/spec';
+import { type SourceTrouble, type Status } from '../core/status';
 import { ClusterController, type ControllerPorts } from './cluster-controller';
 
 /** Records are listed at least this often, even when Docker has announced no change. */
@@ -117,9 +118,24 @@ export class Operator {
     return [...this.#controllers.keys()].toSorted();
   }
 
-  /** A watched file about this cluster was refused (`null`: it is fine again). */
+  /** A file about this cluster was refused (`null`: it is fine again). */
   refuseSpec(cluster: string | null, message: string | null): void {
     if (cluster !== null) this.#controllers.get(cluster)?.refuseSpec(message);
+  }
+
+  /** The Git repository is not followed for this cluster (`null`: it is again). */
+  troubleSource(cluster: string, trouble: SourceTrouble | null): void {
+    this.#controllers.get(cluster)?.troubleSource(trouble);
+  }
+
+  /** The spec that is in force, as its controller knows it. */
+  specRecord(cluster: string): SpecRecord | null {
+    return this.#controllers.get(cluster)?.spec?.value ?? null;
+  }
+
+  /** Somebody has written into the records of this cluster. */
+  written(cluster: string): void {
+    this.#controllers.get(cluster)?.look('records');
   }
 
   answer(cluster: string): ClusterAnswer {

@@ -119,6 +119,12 @@ export function detail(nowMs: number, changes: Partial<ClusterDetail> = {}): Clu
   return {
     cluster: 'orders',
     generation: 7,
+    source: {
+      kind: 'file',
+      path: '/etc/pgswarm/clusters/orders.yaml',
+      appliedAt: ago(nowMs, 9.2 * HOUR),
+    },
+    followed: null,
     phase: 'Ready',
     paused: false,
     primary: 'pg1',

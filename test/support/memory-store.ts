@@ -31,6 +31,15 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
+  /** What is in it at this moment, by the first group of the pattern. */
+  now<T>(name: RegExp): ReadonlyMap<string, T> {
+    const found = [...this.#records.values()].flatMap((record): [string, T][] => {
+      const key = name.exec(record.name)?.[1];
+      return key === undefined ? [] : [[key, record.value as T]];
+    });
+    return new Map(found);
+  }
+
   #write<T>(name: string, value: T): StoredRecord<T> {
     this.#index += 1;
     const record = { name, id: name, version: this.#index, value };

@@ -35,6 +35,8 @@ const PG2 = { name: 'pg2', node: 'n2', address: '192.0.2.2:5432', role: 'standby
 const READY: Status = {
   cluster: 'orders',
   generation: 4,
+  source: { kind: 'apply', by: 'test', appliedAt: '2026-01-01T00:00:00.000Z' },
+  followed: null,
   phase: 'Ready',
   paused: false,
   primary: 'pg1',

@@ -42,17 +42,30 @@ export function readDocument(path: string): Parsed {
   } catch (error) {
     return { document: undefined, findings: [unreadable(path, error)] };
   }
-  if (bytes.length > FILE_BYTES_MAX) return tooLarge(path);
+  return documentOf(bytes, path);
+}
+
+export interface Decoded extends Parsed {
+  /** null when it is too large, or not text. */
+  readonly text: string | null;
+}
+
+/** The document in a file's content; null: it is larger than any that is read. */
+export function documentOf(bytes: Buffer | null, path: string): Decoded {
+  if (bytes === null || bytes.length > FILE_BYTES_MAX) return { ...tooLarge(path), text: null };
+  const text = decode(bytes);
+  if (text !== null) return { ...parseDocument(text, path), text };
+  const hint = 'save it as UTF-8: is it this file?';
+  const finding = errorAt(path, 'the file is not text in UTF-8', hint);
+  return { document: undefined, findings: [finding], text };
+}
+
+function decode(bytes: Buffer): string | null {
   try {
-    return parseDocument(new TextDecoder('utf-8', { fatal: true }).decode(bytes), path);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    const finding = errorAt(
-      path,
-      'the file is not text in UTF-8',
-      'save it as UTF-8: is it this file?',
-    );
-    return { document: undefined, findings: [finding] };
+    if (error instanceof TypeError) return null;
+    throw error;
   }
 }
 

@@ -28,11 +28,6 @@ const LATER: Readonly<Record<string, string>> = {
   'spec.paused': 'use `pgswarm pause`',
 };
 
-/** The same of values. */
-const LATER_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'spec.failover.failback': { adopt: 'write hold, and the new primary into the file yourself' },
-};
-
 interface Said {
   readonly message: string;
   readonly hint: string;
@@ -105,7 +100,7 @@ function fold(error: ErrorObject): SchemaFinding {
   }
   if (error.keyword === 'propertyNames') return badKey(place, String(params['propertyName']));
   const path = pathOf(place);
-  const { message, hint } = laterValue(path, error.data) ?? wrongValue(error, schema);
+  const { message, hint } = wrongValue(error, schema);
   return { place, finding: errorAt(path, message, hint) };
 }
 
@@ -149,12 +144,6 @@ const badKey = (place: readonly string[], name: string): SchemaFinding => ({
     'write it without `=` and spaces: `rack: b`',
   ),
 });
-
-function laterValue(path: string, value: unknown): Said | null {
-  const later = LATER_VALUES[path];
-  if (later === undefined || typeof value !== 'string' || !Object.hasOwn(later, value)) return null;
-  return { message: `${quoted(value)} is not part of this version`, hint: later[value] ?? '' };
-}
 
 function wrongValue(error: ErrorObject, schema: Schema): Said {
   const value: unknown = error.data;

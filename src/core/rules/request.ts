@@ -5,6 +5,7 @@
  */
 import { priorityOf } from '../candidates';
 import { wayToTakeOver, whyLate } from '../late';
+import { describeCommit } from '../git/source';
 import { lagBytes } from '../lsn';
 import { type PrimaryReport, type StandbyReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
@@ -128,7 +129,13 @@ function declared(view: View): Wish | null {
   }
   return spec.primary === state.primary
     ? null
-    : { to: spec.primary, reason: `declared in generation ${generation}` };
+    : { to: spec.primary, reason: `declared in generation ${generation}${origin(view)}` };
+}
+
+/** By which commit, for a spec from a Git repository. */
+function origin({ situation }: View): string {
+  const { source } = situation.record;
+  return source.kind === 'git' ? ` (${describeCommit(source.commit)})` : '';
 }
 
 /** The override that holds now; once the spec has declared another primary it never does again. */
@@ -191,6 +198,19 @@ function obstacleOf(view: View, target: ServerView): Obstacle | null {
     }
   }
   return switchoverObstacle(view, target);
+}
+
+/** How the spec and the primary come to agree again. */
+function divergenceEnds({ declared, to }: Override, { spec, situation }: View): string {
+  const { failback, failbackAfterMs } = spec.failover;
+  if (failback === 'auto') {
+    return `; the role moves back when ${declared} has been streaming for ${failbackAfterMs / 1000} s`;
+  }
+  if (failback === 'adopt' && situation.record.source.kind === 'git') {
+    return `; ${situation.record.source.path} is changed by a commit (failback: adopt)`;
+  }
+  const hint = failback === 'adopt' ? ' (failback: adopt needs a spec from Git)' : '';
+  return `: write \`primary: ${to}\` into the spec to keep it, or run \`pgswarm promote ${spec.cluster} ${declared}\` to move back${hint}`;
 }
 
 export const requestRules: readonly Rule[] = [
@@ -256,10 +276,11 @@ export const requestRules: readonly Rule[] = [
     about:
       'Another server than the declared one is primary since a failover, and stays it until a person says otherwise, or failback does.',
     when: activeOverride,
-    because: ({ declared, from, to, reason, at }, { spec }) =>
-      spec.failover.failback === 'auto'
-        ? `${to} is primary instead of ${declared} since ${at} (${from}: ${reason}); the role moves back when ${declared} has been streaming for ${spec.failover.failbackAfterMs / 1000} s`
-        : `${to} is primary instead of ${declared} since ${at} (${from}: ${reason}): write \`primary: ${to}\` into the spec to keep it, or run \`pgswarm promote ${spec.cluster} ${declared}\` to move back`,
+    because: (override, view) => {
+      const { declared, from, to, reason, at } = override;
+      const what = `${to} is primary instead of ${declared} since ${at} (${from}: ${reason})`;
+      return `${what}${divergenceEnds(override, view)}`;
+    },
     condition: { type: 'PrimaryAsDeclared', reason: 'PrimaryDiverged' },
   }),
 ];

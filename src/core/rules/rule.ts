@@ -65,7 +65,8 @@ export type ConditionType =
   | 'ArchiveVolume'
   | 'UpToDate'
   | 'PrimaryAsDeclared'
-  | 'SpecValid';
+  | 'SpecValid'
+  | 'SourceFollowed';
 
 interface Definition<Found> {
   readonly id: string;
