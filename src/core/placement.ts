@@ -5,6 +5,22 @@
  */
 import { type NodeSeen } from './observation';
 
+/** How things stand, and since when they have not changed. */
+export interface Stillness {
+  readonly formation: string;
+  readonly sinceMs: number;
+}
+
+/** `formation`: who follows whom, which nodes are there; null while something is being changed. */
+export function stillness(
+  before: Stillness | null,
+  formation: string | null,
+  nowMs: number,
+): Stillness | null {
+  if (formation === null) return null;
+  return before?.formation === formation ? before : { formation, sinceMs: nowMs };
+}
+
 /**
  * Host name of the node that the leader on `own` should hand over to; null: it is well placed, or
  * no manager is better. `primaryNodes`: ids of the nodes that carry a primary of any cluster.

@@ -8,6 +8,7 @@ import { archivePauseLeftMs } from '../core/archive/pause';
 import { assignmentIn, positionsIn } from '../core/assignment';
 import { assignedContract } from '../core/contract';
 import { decide, type Decision } from '../core/decide';
+import { isFollowing } from '../core/rules/servers';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
 import { mergedHistory, type HistoryEntry } from '../core/history';
 import { LEADERSHIP_TIMING } from '../core/leadership';
@@ -161,10 +162,12 @@ export class ClusterController implements ClusterLoop {
     return this.#records.state?.uid ?? null;
   }
 
-  /** The primary works, and nothing is being changed. */
-  get isSteady(): boolean {
+  /** Who follows whom, for a comparison; null while there is no primary or it is being changed. */
+  get formation(): string | null {
     const view = this.#view();
-    return view?.primary?.asPrimary != null && view.state.change === null;
+    if (view?.primary?.asPrimary == null || view.state.change !== null) return null;
+    const following = view.servers.filter((server) => isFollowing(server, view));
+    return [view.primary, ...following].map(({ name }) => name).join(' ');
   }
 
   /** Id of the node that the primary is tied to; null while there is no primary. */

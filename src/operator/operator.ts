@@ -5,7 +5,8 @@
 import { type Observation } from '../core/observation';
 import { OperatingError, messageOf } from '../core/errors';
 import { summaryOf, type Overview } from '../core/overview';
-import { betterPlace } from '../core/placement';
+import { type NodeSeen } from '../core/observation';
+import { betterPlace, stillness, type Stillness } from '../core/placement';
 import { type HeartbeatAnswer, type NotLeader, type Report } from '../core/protocol';
 import { type SpecRecord } from '../core/spec';
 import { type SourceTrouble, type Status } from '../core/status';
@@ -46,7 +47,7 @@ export class Operator {
   readonly #controllers = new Map<string, ClusterController>();
   #epoch: number | null = null;
   #areLeasesOver = false;
-  #leadingSinceMs = 0;
+  #stillness: Stillness | null = null;
   #settledAfterMs = SETTLED_AFTER_MS;
   #listTimer: NodeJS.Timeout | null = null;
 
@@ -58,7 +59,7 @@ export class Operator {
   async lead(epoch: number, areLeasesOver: boolean): Promise<void> {
     this.#epoch = epoch;
     this.#areLeasesOver = areLeasesOver;
-    this.#leadingSinceMs = this.#ports.clock.monotonicMs();
+    this.#stillness = null;
     await this.#list();
   }
 
@@ -180,20 +181,35 @@ export class Operator {
     this.#listTimer = setTimeout(() => void this.#list(), LIST_EVERY_MS);
   }
 
-  /** Once the clusters are quiet: each change of leader is a moment in which nobody decides. */
+  /**
+   * Once all is quiet, and has been for a while: in a change of leader nobody decides for a moment,
+   * and after a network or a node has come back Raft may elect anew, so that it is seconds.
+   */
   #considerPlace(): void {
     const { clock, node, leadership } = this.#ports;
-    if (clock.monotonicMs() - this.#leadingSinceMs < this.#settledAfterMs) return;
+    const nowMs = clock.monotonicMs();
+    const now = stillness(this.#stillness, this.#formation(), nowMs);
+    this.#stillness = now;
+    if (now === null || nowMs - now.sinceMs < this.#settledAfterMs) return;
     const controllers = [...this.#controllers.values()];
-    const isQuiet = (): boolean => controllers.every(({ isSteady }) => isSteady);
-    if (!isQuiet()) return;
-    const nodes = controllers[0]?.observation().swarm?.nodes ?? [];
     const primaryNodes = new Set(controllers.flatMap(({ primaryNode }) => primaryNode ?? []));
-    const better = betterPlace(node, nodes, primaryNodes);
+    const better = betterPlace(node, this.#nodes(), primaryNodes);
     if (better === null) return;
     // There may be nobody there: then it comes back, and is to try ever less often.
     this.#settledAfterMs = Math.min(2 * this.#settledAfterMs, SETTLED_AFTER_MAX_MS);
-    leadership.handOver(better, isQuiet);
+    leadership.handOver(better, () => this.#formation() === now.formation);
+  }
+
+  #formation(): string | null {
+    const formations = [...this.#controllers.values()].map(({ formation }) => formation);
+    if (formations.includes(null)) return null;
+    const nodes = this.#nodes().map(({ hostname, state }) => `${hostname} ${state}`);
+    return [...formations, ...nodes.toSorted()].join('; ');
+  }
+
+  #nodes(): readonly NodeSeen[] {
+    const [controller] = this.#controllers.values();
+    return controller?.observation().swarm?.nodes ?? [];
   }
 
   async #take(cluster: string): Promise<void> {

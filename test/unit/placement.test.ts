@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type NodeSeen } from '../../src/core/observation';
-import { betterPlace } from '../../src/core/placement';
+import { betterPlace, stillness } from '../../src/core/placement';
 import { empty } from '../support/world';
 
 const nodes = empty().observation.swarm!.nodes;
@@ -51,4 +51,17 @@ describe('the place of the leader', () => {
       expect(betterPlace(own, seen, new Set(primaries))).to.equal(better);
     });
   }
+});
+
+describe('how long nothing has changed', () => {
+  /** A node that has just come back, and whose standby still is on its way. */
+  it('is counted anew when a server or a node comes or goes, and not while a role changes', () => {
+    let seen = stillness(null, 'pg1 pg2', 0);
+    seen = stillness(seen, 'pg1 pg2', 20_000);
+    expect(seen?.sinceMs).to.equal(0);
+    seen = stillness(seen, 'pg1', 30_000);
+    seen = stillness(seen, 'pg1 pg2', 40_000);
+    expect(seen?.sinceMs).to.equal(40_000);
+    expect(stillness(seen, null, 50_000)).to.equal(null);
+  });
 });
