@@ -3,12 +3,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { load } from 'js-yaml';
+import { decide } from '../../src/core/decide';
 import { clusterFamilies } from '../../src/core/metrics/cluster';
 import { type Families } from '../../src/core/metrics/family';
 import { instanceEventFamilies, instanceFamilies } from '../../src/core/metrics/instance';
 import { operatorEventFamilies, operatorFamilies } from '../../src/core/metrics/operator';
 import { processFamilies } from '../../src/core/metrics/process';
+import { viewOf } from '../../src/core/situation';
+import { statusOf } from '../../src/core/status';
 import { alertRules, metricsNamedIn, readMonitoring } from '../support/monitoring';
+import { running } from '../support/world';
 
 const ROOT = join(__dirname, '../..');
 
@@ -48,6 +52,20 @@ describe('the files for monitoring', () => {
       expect(index).to.include(`\`${alert}\``);
     });
   }
+
+  it('every condition has an alert, and a page', () => {
+    const pair = running();
+    const { conditions } = statusOf(viewOf(pair, pair.state!), decide(pair));
+    for (const { type } of conditions) {
+      const pages = alertRules().filter(
+        ({ annotations }) => annotations.runbook_url === `docs/runbooks/${type}.md`,
+      );
+      expect(pages, type).to.not.be.empty;
+      // Of `Ready` there is something better: whether anybody accepts writes.
+      const named = pages.some(({ expr }) => expr.includes(`{type="${type}"}`));
+      expect(named || type === 'Ready', type).to.equal(true);
+    }
+  });
 
   it('every metric follows the conventions for names', () => {
     for (const [name, { kind }] of Object.entries(families)) {
