@@ -3,7 +3,7 @@
  *
  * - The branch moves on: what its file says is taken, when the file has changed.
  * - The branch is older than what was taken: an old copy of the repository that a new leader looks
- *   at, or a branch that was set back. It never moves a primary back (decision 12).
+ *   at, or a branch that was set back. It never moves a primary back (decision 14).
  * - The branch's history was written anew: followed, and said aloud.
  * - The file is gone: nothing is destroyed, unless the cluster's own spec has asked for that.
  */
