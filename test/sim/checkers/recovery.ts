@@ -7,7 +7,8 @@ export function missing(world: World): string | null {
   return (
     missingOfState(world) ??
     missingOfServers(world, world.state?.primary ?? '') ??
-    missingOfContract(world)
+    missingOfContract(world) ??
+    missingOfSettings(world)
   );
 }
 
@@ -28,6 +29,17 @@ function missingOfServers(world: World, primaryName: string): string | null {
     if (!contains(primary.end, standby.end)) return `${name} is not a copy of ${primaryName}`;
   }
   return null;
+}
+
+/** Where commits must wait for standbys, a restart of one may be a person's decision. */
+function missingOfSettings(world: World): string | null {
+  const { spec } = world;
+  if (spec.replication.synchronous?.durability === 'required') return null;
+  const wanted = JSON.stringify(spec.postgres.parameters);
+  const late = spec.servers.find(
+    ({ name }) => JSON.stringify(world.postgresOf(name)?.startedWith) !== wanted,
+  );
+  return late === undefined ? null : `${late.name} runs with other settings than declared`;
 }
 
 function missingOfContract({ state, spec }: World): string | null {

@@ -23,7 +23,6 @@ const STREAM_PROBLEM_MS = 2_000;
 
 export class SimLocalPostgres implements PostgresPort {
   readonly #model: Postgres;
-  #startedWith: Readonly<Record<string, string>> = {};
   readonly #newProcess: () => SimProcess;
   readonly #manager: SimProcess;
   readonly #onChange: () => void;
@@ -112,7 +111,6 @@ export class SimLocalPostgres implements PostgresPort {
     while (this.#model.process !== null) await pause(QUERY_MS, undefined, { signal });
     signal.throwIfAborted();
     this.#throwIfFencedSince(fences);
-    this.#startedWith = this.#model.data?.parameters ?? {};
     if (this.#model.data?.isStandby === false) this.#setMayWrite(true);
     this.#isStopping = false;
     const ready = new Promise<void>((resolve) => {
@@ -252,9 +250,10 @@ export class SimLocalPostgres implements PostgresPort {
 
   /** Each of the simulated parameters takes a restart. */
   #pending(): readonly string[] {
-    const told = this.#model.data?.parameters ?? {};
-    const isNew = (name: string): boolean => told[name] !== this.#startedWith[name];
-    return Object.keys({ ...told, ...this.#startedWith }).filter(isNew);
+    const { data, startedWith } = this.#model;
+    const told = data?.parameters ?? {};
+    const isNew = (name: string): boolean => told[name] !== startedWith[name];
+    return Object.keys({ ...told, ...startedWith }).filter(isNew);
   }
 
   #running(): Running {

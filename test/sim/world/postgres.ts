@@ -91,6 +91,8 @@ const SHUTDOWN_WAIT_MS = 3_000;
 const SHUTDOWN_POLL_MS = 10;
 
 export class Postgres {
+  /** Of the last start; each of those that are simulated takes one. */
+  startedWith: Readonly<Record<string, string>> = {};
   readonly server: string;
   readonly host: string;
   readonly temper: Temper = { ...SOUND };
@@ -165,6 +167,7 @@ export class Postgres {
     const { random } = this.#world;
     const role = data.isStandby ? 'standby' : 'primary';
     const receiver = new Receiver(this, process, this.#world);
+    this.startedWith = data.parameters ?? {};
     this.#run = {
       process,
       phase: 'starting',
