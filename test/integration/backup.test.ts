@@ -29,6 +29,7 @@ import {
 import { type Listing } from '../../src/instance/backup/catalogue';
 import { BackupProcess, type Failure } from './support/backup-process';
 import { BackupServer } from './support/backup-server';
+import { until } from './support/bare-server';
 import { findBinDirectory, runAs } from './support/instance-process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -322,6 +323,8 @@ describe('base backups', function () {
         await taking.done.catch(() => undefined);
         const next = await manager(primary);
         nothingIsLeft(primary);
+        // A slot that stayed would keep WAL for ever.
+        await until(() => primary.sql('select count(*) from pg_replication_slots') === '0');
         const { backups: listed, broken } = await next.run<Listing>({ kind: 'list' });
         expect(broken).to.deep.equal([]);
         for (const { id } of listed) {

@@ -304,6 +304,13 @@ describe('copying a data directory', () => {
     expect(message).to.contain('it is no data directory');
   });
 
+  it('is no faster than its rate when it reads', async () => {
+    const clone = (): Promise<void> => Promise.reject(failing('ENOTSUP'));
+    const begunMs = performance.now();
+    await copyDataDirectory(options({ bytesPerSecondMax: 8 * 1024 ** 2, clone }));
+    expect(performance.now() - begunMs).to.be.above(100);
+  });
+
   it('ends when it is called off, also while it waits for its rate', async () => {
     const calling = new AbortController();
     const onProgress = (): Promise<void> => {
