@@ -9,8 +9,8 @@
  * @property {(trouble: string | null, lastAtMs: number | null) => void} connected
  */
 
-/** The operator speaks several times a second. */
-const SILENCE_MS = 4_000;
+/** The operator speaks several times a second; one that does not lead waits 4 s for the one that does. */
+const SILENCE_MS = 7_000;
 const AGAIN_MS = 1_000;
 
 /**

@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import { type Browser, type Page } from 'puppeteer-core';
-import { summaryOf, type Overview } from '../../src/core/overview';
+import { detailOf, summaryOf, type ClusterDetail, type Overview } from '../../src/core/overview';
+import { viewOf, type Situation } from '../../src/core/situation';
+import { statusOf } from '../../src/core/status';
+import { empty, running, settle, withSpec } from '../support/world';
 import {
   findChromium,
   openBrowser,
@@ -14,6 +17,17 @@ import { detail, eventsAt, overviewOf, server } from './sample';
 const BYTES_MAX = 150_000;
 const FIRST_PAINT_MAX_MS = 300;
 const UPDATE_MAX_MS = 1_000;
+
+/** What is shown of every moment in which something is decided, until nothing moves any more. */
+function lifeOf(situation: Situation): readonly ClusterDetail[] {
+  const seen: ClusterDetail[] = [];
+  settle(situation, (now, decision) => {
+    if (now.state === null) return;
+    const status = statusOf(viewOf(now, now.state), decision);
+    seen.push(detailOf(status, now.state, decision));
+  });
+  return seen;
+}
 
 const steady = (): Overview => overviewOf(detail(Date.now()), Date.now());
 const changed = (changes: Parameters<typeof detail>[1]): Overview =>
@@ -140,6 +154,20 @@ describe('the web page in a browser', function () {
     expect(await text('.trouble')).to.match(
       /^not Ready.*ArchiveFails.*since 1 h.*the disk is full$/,
     );
+  });
+
+  it('shows a cluster from its first moment to the end of a switchover', async () => {
+    const seen = [...lifeOf(empty()), ...lifeOf(withSpec(running(), { primary: 'pg2' }))];
+    expect(seen.map(({ change }) => change?.phase)).to.include.members(['stopping', 'promoting']);
+    await open();
+    for (const [index, cluster] of seen.entries()) {
+      const because = `${index}: ${cluster.decision.because}`;
+      const told = { ...cluster, decision: { ...cluster.decision, because } };
+      served.say = () => overviewOf(told, Date.now());
+      await shows(because);
+    }
+    expect(await text('.node.primary')).to.match(/n2.*pg2/);
+    expect(complaints).to.deep.equal([]);
   });
 
   it('shows labels and messages as they are, whatever they hold', async () => {

@@ -19,6 +19,9 @@ export interface StreamOptions {
 }
 
 const LOOK_EVERY_MS = 400;
+/** One browser takes a tenth of the leader's time at most, however many clusters there are. */
+const REST = 9;
+const LOOK_EVERY_MAX_MS = 2_000;
 
 /** Until nobody reads any more. */
 export async function streamOverview(
@@ -28,7 +31,9 @@ export async function streamOverview(
   const path = `/v1/overview/${encodeURIComponent(cluster)}`;
   let sent: Overview | null = null;
   while (!signal.aborted) {
+    const askedAtMs = performance.now();
     const { status, body } = await ask({ method: 'GET', path, body: null });
+    const tookMs = performance.now() - askedAtMs;
     // Who reads slowly is told later, of everything that has changed by then.
     if (!response.writableNeedDrain) {
       const known = status === 200 ? (JSON.parse(body) as Overview) : null;
@@ -39,6 +44,7 @@ export async function streamOverview(
       );
       sent = known;
     }
-    await pause(everyMs, undefined, { signal }).catch(() => undefined);
+    const restMs = Math.min(Math.max(everyMs, REST * tookMs), LOOK_EVERY_MAX_MS);
+    await pause(restMs, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -3,12 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo } from 'node:net';
 import { createLogger } from 'winston';
+import { type Route } from '../../../src/adapters/control/routes';
 import { createControlServer } from '../../../src/adapters/control/server';
 import { afterStep } from '../../../src/core/model';
 import { specRecordName } from '../../../src/core/names';
 import { type Clock, type Swarm } from '../../../src/core/ports';
 import { type NotLeader } from '../../../src/core/protocol';
 import { type Situation } from '../../../src/core/situation';
+import { cliRoutes } from '../../../src/operator/cli-routes';
+import { Keyring } from '../../../src/operator/keyring';
 import { Leadership } from '../../../src/operator/leadership';
 import { measuredStore } from '../../../src/operator/measured';
 import { Operator } from '../../../src/operator/operator';
@@ -21,8 +24,10 @@ const log = createLogger({ silent: true });
 export interface OperatorHere {
   readonly metrics: OperatorMetrics;
   readonly leadership: Leadership;
-  /** Where instances report. */
+  /** Where instances report, and other operators pass questions on. */
   readonly port: number;
+  /** What the CLI and the web page may ask. */
+  readonly routes: readonly Route[];
   readonly stop: () => Promise<void>;
 }
 
@@ -46,13 +51,14 @@ export async function operatorHere(declared: Situation, key: Buffer): Promise<Op
     meter: metrics,
     fingerprints: () => ({ control: 'c0', replication: 'r0', owner: 'o0' }),
   });
+  const routes = cliRoutes(operator, new Keyring({ store, clock }), null);
   const notLeader = (): NotLeader | null =>
     leadership.isLeading() ? null : { notLeader: true, leader: null };
   const control = createControlServer({
     keyOf: () => Promise.resolve(key),
     onReport: (report) => operator.report(report),
     waitForChange: (cluster, request, signal) => operator.waitForChange(cluster, request, signal),
-    ...{ notLeader, routes: [], log },
+    ...{ notLeader, routes, log },
   }).listen(0, '127.0.0.1');
   await once(control, 'listening');
   metrics.show({
@@ -62,7 +68,7 @@ export async function operatorHere(declared: Situation, key: Buffer): Promise<Op
   });
   leadership.start();
   return {
-    ...{ metrics, leadership, port: (control.address() as AddressInfo).port },
+    ...{ metrics, leadership, routes, port: (control.address() as AddressInfo).port },
     stop: async () => {
       await leadership.release();
       control.close();
