@@ -27,6 +27,7 @@ export const COMMANDS = {
     examples: [
       'pgswarm apply -f examples/pair.yaml --wait',
       'pgswarm apply -f orders.yaml --dry-run',
+      'pgswarm apply -f orders.yaml --watch',
     ],
   },
   status: {

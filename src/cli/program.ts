@@ -104,6 +104,7 @@ function fileCommands(ports: CliPorts, finished: Finished): Command[] {
       .requiredOption('-f, --file <FILE>', 'the file, - for standard input')
       .option('--wait [SECONDS]', 'wait until the cluster is ready, 300 s at most', seconds)
       .option('--dry-run', 'check everything, write nothing')
+      .option('-w, --watch', 'apply it again whenever it is saved, until Ctrl-C')
       .action(async (options: ApplyOptions) => {
         finished(await lazy.apply().run(ports, options));
       }),

@@ -4,15 +4,18 @@
  * an old copy of the folder must not move the primary back. A file that vanishes changes nothing.
  */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../core/errors';
 import { type Finding, formatFindings } from '../core/findings';
 import { type Spec } from '../core/spec';
+import { stampOf } from '../adapters/files/stamp';
 import { type Log } from '../adapters/log';
 
 /** Editors replace files, network file systems do not notify: looking is the one way that works. */
 const POLL_MS = 1_000;
+/** A file that has just changed may be half written: it must be the same one so much later. */
+const SETTLE_MS = 200;
 
 export interface FolderPorts {
   readonly log: Log;
@@ -33,11 +36,16 @@ export interface ValidFile {
   readonly document: unknown;
 }
 
+/** Hidden files are those that editors keep beside the one that is edited. */
+const isClusterFile = (name: string): boolean => /^[^.].*\.ya?ml$/.test(name);
+
 export class SpecFolder {
   readonly #folder: string;
   readonly #ports: FolderPorts;
   /** Last content seen, by path. */
   readonly #seen = new Map<string, { readonly stamp: string; readonly digest: string }>();
+  /** Stamps of files that have changed since, by path. */
+  readonly #moving = new Map<string, string>();
   #timer: NodeJS.Timeout | null = null;
   #isStopped = true;
 
@@ -59,29 +67,40 @@ export class SpecFolder {
   }
 
   async #poll(): Promise<void> {
+    let isMoving = false;
     try {
-      const names = (await readdir(this.#folder)).filter((name) => /\.ya?ml$/.test(name)).sort();
-      for (const name of names) await this.#lookAt(join(this.#folder, name));
+      const names = (await readdir(this.#folder)).filter(isClusterFile).sort();
+      for (const name of names) {
+        if ((await this.#lookAt(join(this.#folder, name))) === 'moving') isMoving = true;
+      }
     } catch (error) {
       this.#ports.log.warn('the watched folder cannot be read', {
         folder: this.#folder,
         message: messageOf(error),
       });
     }
-    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#poll(), POLL_MS);
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => void this.#poll(), isMoving ? SETTLE_MS : POLL_MS);
   }
 
-  async #lookAt(path: string): Promise<void> {
-    const { mtimeMs, size, ino } = await stat(path);
-    const stamp = `${String(mtimeMs)} ${String(size)} ${String(ino)}`;
+  async #lookAt(path: string): Promise<'moving' | 'seen'> {
+    const stamp = await stampOf(path);
     const before = this.#seen.get(path);
-    if (before?.stamp === stamp) return;
+    if (stamp === null || before?.stamp === stamp) return 'seen';
+    if (this.#moving.get(path) !== stamp) {
+      this.#moving.set(path, stamp);
+      return 'moving';
+    }
     const digest = createHash('sha256')
       .update(await readFile(path))
       .digest('hex');
     const { spec, document, findings } = await this.#ports.validate(path);
+    // It was read twice: written in between, it may be two files.
+    if ((await stampOf(path)) !== stamp) return 'moving';
     if (before?.digest !== digest) await this.#offer({ path, digest, spec, document }, findings);
     this.#seen.set(path, { stamp, digest });
+    this.#moving.delete(path);
+    return 'seen';
   }
 
   async #offer(

@@ -244,6 +244,11 @@ const rows: readonly Row[] = [
     'orders: its file was refused, the last good one stays in force',
   ),
   ...ofCondition(
+    'PgswarmSourceNotFollowed',
+    'SourceFollowed',
+    'orders: what is pushed to its Git repository does not reach it',
+  ),
+  ...ofCondition(
     'PgswarmNotUpToDate',
     'UpToDate',
     'orders: servers run with other settings, or another image, than declared',
