@@ -1,7 +1,15 @@
-/** Turns what is typed after an option into a value, or says how it is written. */
-import { InvalidArgumentError } from 'commander';
+/** Options that several commands have, and how what is typed after one becomes a value. */
+import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration, parseSize, type Parsed } from '../core/quantities';
 import { type Since } from './commands/events';
+
+export const format = (...choices: readonly string[]): Option =>
+  new Option('-o, --output <FORMAT>', 'for programs').choices([...choices]);
+
+export const role = (): Option =>
+  new Option('--role <ROLE>', 'rw: the primary; ro: a standby if there is one')
+    .choices(['rw', 'ro'])
+    .default('rw');
 
 export const collect = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,

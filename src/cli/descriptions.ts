@@ -38,7 +38,7 @@ export const COMMANDS = {
   why: {
     does: 'Says for every server whether it may become primary now or exactly what is against it, what the operator does or waits for, and everything that it has found.',
     summary: 'why a cluster is as it is',
-    examples: ['pgswarm why orders'],
+    examples: ['pgswarm why orders', 'pgswarm why orders -o yaml'],
   },
   simulate: {
     does: 'Foretells what would become of a cluster that lost nodes or servers now: who would take over or why nobody would, what would be lost, how long writes would be away, and what else is on those nodes. Decided by the operator’s own rules from what it has seen last. Changes nothing.',

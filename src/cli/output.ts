@@ -40,6 +40,7 @@ const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 export function standardOutput(environment = process.env): Output {
   const { stdin, stdout, stderr } = process;
   const isTerminal = stdout.isTTY;
+  if (isTerminal) fitTo(stdout.columns);
   // Whoever reads has read enough, as in `pgswarm why orders | head`.
   stdout.on('error', () => process.exit(0));
   const isColoured = isTerminal && (environment['NO_COLOR'] ?? '') === '';
@@ -67,11 +68,24 @@ async function askTerminal(question: string): Promise<string> {
   }
 }
 
-/** Width of a table in which `wide` columns are folded. */
+/** Sentences are folded at this width, and at a narrower terminal's own. */
 const WIDTH_MAX = 80;
+const WIDTH_MIN = 20;
 const GAP = 2;
 
-/** Columns without borders; the column `wide` is folded so that a line has at most 80 characters. */
+/** Of the terminal; what no terminal reads is cut by nobody. One program has one terminal. */
+let terminalColumns = Infinity;
+const foldedAt = (): number => Math.min(WIDTH_MAX, terminalColumns);
+
+/** From now on for a terminal of this width; Infinity: for none. */
+export function fitTo(columns: number): void {
+  terminalColumns = Math.max(columns, WIDTH_MIN);
+}
+
+/**
+ * Columns without borders; the column `wide` is folded so that a line has at most 80 characters. Where
+ * the terminal is too narrow for that, each row becomes a paragraph.
+ */
 export function table(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -82,6 +96,8 @@ export function table(
       Math.max(title.length, ...rows.map((row) => printedLength(row[column] ?? ''))) + GAP,
   );
   if (wide !== null) widths[wide] = foldedWidth(widths, wide, head[wide]?.length ?? 0);
+  const printed = widths.reduce((sum, width) => sum + width, -GAP);
+  if (printed > terminalColumns) return stacked(head, rows);
   const drawn = new Table({
     head: [...head],
     colWidths: widths,
@@ -100,7 +116,20 @@ export function table(
 function foldedWidth(widths: readonly number[], wide: number, least: number): number {
   const others = widths.reduce((sum, width, column) => (column === wide ? sum : sum + width), 0);
   const own = widths[wide] ?? 0;
-  return Math.min(own, Math.max(least + GAP, WIDTH_MAX + GAP - others));
+  return Math.min(own, Math.max(least + GAP, foldedAt() + GAP - others));
+}
+
+/** The first column is the title of each paragraph. */
+function stacked(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const [, ...names] = head;
+  const nameWidth = Math.max(0, ...names.map(({ length }) => length));
+  return rows
+    .map(([title = '', ...cells]) =>
+      [title, ...cells.map((cell, index) => `  ${(names[index] ?? '').padEnd(nameWidth)}  ${cell}`)]
+        .map((line) => line.trimEnd())
+        .join('\n'),
+    )
+    .join('\n\n');
 }
 
 // eslint-disable-next-line no-control-regex -- colours are control characters
@@ -127,13 +156,13 @@ export const serialised = (value: unknown, format: Format): string =>
 /** As `-o json` prints it. */
 export const json = (value: unknown): string => JSON.stringify(value, null, 2);
 
-/** Breaks a sentence into lines of at most 80 characters, each indented. */
+/** Breaks a sentence into lines of at most 80 characters, or the terminal's width, each indented. */
 export function fold(text: string, indent: number): string {
   const lines = [''];
   for (const word of text.split(' ')) {
     const line = lines.at(-1) ?? '';
     const longer = line === '' ? word : `${line} ${word}`;
-    if (line !== '' && printedLength(longer) > WIDTH_MAX - indent) lines.push(word);
+    if (line !== '' && printedLength(longer) > foldedAt() - indent) lines.push(word);
     else lines[lines.length - 1] = longer;
   }
   return lines.map((line) => ' '.repeat(indent) + line).join('\n');

@@ -1,6 +1,6 @@
 /** Every command with its arguments, options and examples; what they do is in `commands/`. */
 import { Argument, Command, Option } from 'commander';
-import { collect, count, duration, names, seconds, since, size } from './arguments';
+import { collect, count, duration, format, names, role, seconds, since, size } from './arguments';
 import { COMMANDS } from './descriptions';
 import { type ExitCode } from './exit';
 import { lazy } from './lazy';
@@ -28,6 +28,7 @@ import { type RestoreOptions } from './commands/restore';
 import { type SimulateOptions } from './commands/simulate';
 import { type StatusOptions } from './commands/status';
 import { type ValidateOptions } from './commands/validate';
+import { type WhyOptions } from './commands/why';
 
 type Finished = (code: ExitCode) => void;
 
@@ -50,8 +51,10 @@ export function buildProgram(ports: CliPorts, finished: Finished): Command {
   const commands = [
     ...fileCommands(ports, finished),
     ...lookingCommands(ports, finished),
+    ...tellingCommands(ports, finished),
     ...actingCommands(ports, finished),
     ...archiveCommands(ports, finished),
+    ...restoreCommands(ports, finished),
     ...maintenanceCommands(ports, finished),
     describe('completion')
       .addArgument(new Argument('<SHELL>', 'the shell').choices(['bash', 'zsh', 'fish']))
@@ -90,13 +93,13 @@ function fileCommands(ports: CliPorts, finished: Finished): Command[] {
         'the file, - for standard input; may be repeated',
         collect,
       )
-      .addOption(format('json'))
+      .addOption(format('json', 'yaml'))
       .action(async (options: ValidateOptions) => {
         finished(await lazy.validate().run(ports, options));
       }),
     describe('plan')
       .requiredOption('-f, --file <FILE>', 'the file, - for standard input')
-      .addOption(format('json'))
+      .addOption(format('json', 'yaml'))
       .action(async (options: PlanOptions) => {
         finished(await lazy.plan().run(ports, options));
       }),
@@ -124,8 +127,9 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
       }),
     describe('why')
       .argument('<CLUSTER>', 'its name')
-      .action(async (cluster: string) => {
-        finished(await lazy.why().run(ports, cluster));
+      .addOption(format('json', 'yaml'))
+      .action(async (cluster: string, options: WhyOptions) => {
+        finished(await lazy.why().run(ports, cluster, options));
       }),
     describe('simulate')
       .argument('<CLUSTER>', 'its name')
@@ -141,6 +145,11 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
       .action(async (cluster: string, options: ConnectOptions) => {
         finished(await lazy.connect().run(ports, cluster, options));
       }),
+  ];
+}
+
+function tellingCommands(ports: CliPorts, finished: Finished): Command[] {
+  return [
     describe('events')
       .argument('<CLUSTER>', 'its name')
       .option('-n, --number <N>', 'the newest N; without --since 20', count)
@@ -156,7 +165,7 @@ function lookingCommands(ports: CliPorts, finished: Finished): Command[] {
     }),
     describe('backups')
       .argument('<CLUSTER>', 'its name')
-      .addOption(format('json'))
+      .addOption(format('json', 'yaml'))
       .action(async (cluster: string, options: BackupsOptions) => {
         finished(await lazy.backup().backups(ports, cluster, options));
       }),
@@ -296,6 +305,11 @@ function archiveCommands(ports: CliPorts, finished: Finished): Command[] {
       .action(async (cluster: string, options: DrillOptions) => {
         finished(await lazy.drill().run(ports, cluster, options));
       }),
+  ];
+}
+
+function restoreCommands(ports: CliPorts, finished: Finished): Command[] {
+  return [
     withTargetOptions(describe('restore').argument('<CLUSTER>', 'its name'))
       .option('--accept', 'go on with what was restored')
       .option('--undo', 'go on with what was there before')
@@ -330,11 +344,3 @@ function describe(name: keyof typeof COMMANDS): Command {
     .description(does)
     .addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
 }
-
-const format = (...choices: readonly string[]): Option =>
-  new Option('-o, --output <FORMAT>', 'for programs').choices([...choices]);
-
-const role = (): Option =>
-  new Option('--role <ROLE>', 'rw: the primary; ro: a standby if there is one')
-    .choices(['rw', 'ro'])
-    .default('rw');

@@ -140,7 +140,10 @@ function header(status: Status, paint: Paint): string {
     `timeline ${timeline ?? 'unknown'}`,
     `generation ${generation}`,
   ];
-  return `${paint('strong', cluster)}  ${paint(PHASE_TONES[phase], phase)}  ${facts.join(' · ')}`;
+  // A fact is never torn apart.
+  const whole = facts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ');
+  const line = `${paint('strong', cluster)}  ${paint(PHASE_TONES[phase], phase)}  ${whole}`;
+  return fold(line, 2).trimStart().replaceAll('\u00a0', ' ');
 }
 
 const primaryText = ({ primary, declaredPrimary }: Status): string =>

@@ -177,7 +177,8 @@ last change: switchover pg2 → pg1, 4 min ago, write gap 87 ms, nothing lost`,
   {
     name: 'a refused switchover, and a long state in lines of 80 characters',
     text: () => statusText({ status: REFUSED, silence: null }, NOW, plain),
-    expected: `orders  Degraded  primary pg1 (declared pg2) · term 3 · timeline 3 · generation 4
+    expected: `orders  Degraded  primary pg1 (declared pg2) · term 3 · timeline 3 ·
+  generation 4
 
 SERVER  ROLE     NODE  STATE                         TL  LAG      ADDRESS
 pg1     primary  n1    running                       3   -        192.0.2.1:5432

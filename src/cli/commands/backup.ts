@@ -6,7 +6,7 @@ import { type ClusterState } from '../../core/state';
 import { backupEnded, backupRequested } from '../../core/transitions';
 import { loadCluster, readSpec } from '../cluster';
 import { DONE, refusal, type ExitCode } from '../exit';
-import { fold, json, table } from '../output';
+import { fold, serialised, table, type Format } from '../output';
 import { type CliPorts } from '../ports';
 import { ago, sizeText } from '../quantity-text';
 import { fileWish } from '../record';
@@ -118,7 +118,7 @@ async function waitUntilEnded(
 }
 
 export interface BackupsOptions {
-  readonly output?: 'json';
+  readonly output?: Format;
 }
 
 export async function backups(
@@ -128,7 +128,7 @@ export async function backups(
 ): Promise<ExitCode> {
   const { status } = await loadCluster(ports, cluster);
   const { output } = ports;
-  if (format === 'json') output.print(json(status.backups));
+  if (format !== undefined) output.print(serialised(status.backups, format));
   else output.print(backupsText(status, ports.now()));
   return DONE;
 }

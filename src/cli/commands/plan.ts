@@ -5,13 +5,13 @@ import { afterNewParameters } from '../../core/parameter-changes';
 import { loadSituation, type Known } from '../cluster';
 import { DONE, FAILED, refusal, type ExitCode } from '../exit';
 import { expectationsText, smallestDataVolume } from '../expectations-text';
-import { fold, json, type Output } from '../output';
+import { fold, serialised, type Format, type Output } from '../output';
 import { type CliPorts } from '../ports';
 import { changeLines, consequenceLines, propose, type Proposal } from '../proposal';
 
 export interface PlanOptions {
   readonly file: string;
-  readonly output?: 'json';
+  readonly output?: Format;
 }
 
 export async function run(ports: CliPorts, options: PlanOptions): Promise<ExitCode> {
@@ -22,8 +22,10 @@ export async function run(ports: CliPorts, options: PlanOptions): Promise<ExitCo
   const before = (proposal.present ?? proposal.record.spec).postgres.parameters;
   const plan = forecast(afterNewParameters(known.situation, before));
   const expected = expectationsOf(proposal.record.spec, smallestDataVolume(known.view));
-  if (options.output === 'json') ports.output.print(json(asJson(proposal, plan, known, expected)));
-  else {
+  if (options.output !== undefined) {
+    const all = asJson(proposal, plan, known, expected);
+    ports.output.print(serialised(all, options.output));
+  } else {
     show(ports.output, proposal, plan);
     ports.output.print(`\n${expectationsText(expected, ports.output.paint)}`);
   }

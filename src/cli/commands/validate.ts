@@ -5,18 +5,19 @@ import { type OtherCluster } from '../../core/checks';
 import { otherClusters } from '../../operator/accept-spec';
 import { checkFile, showFindings, type Checked } from '../documents';
 import { DONE, FAILED, type ExitCode } from '../exit';
-import { json } from '../output';
+import { serialised, type Format } from '../output';
 import { type CliPorts } from '../ports';
 
 export interface ValidateOptions {
   readonly file: readonly string[];
-  readonly output?: 'json';
+  readonly output?: Format;
 }
 
 export async function run(ports: CliPorts, options: ValidateOptions): Promise<ExitCode> {
   const others = await knownClusters(ports);
   const checked = options.file.map((file) => checkFile(file, others));
-  if (options.output === 'json') ports.output.print(json(checked.map(asJson)));
+  const { output: format } = options;
+  if (format !== undefined) ports.output.print(serialised(checked.map(asJson), format));
   else for (const each of checked) show(ports, each);
   return checked.some(({ findings }) => hasErrors(findings)) ? FAILED : DONE;
 }

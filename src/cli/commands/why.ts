@@ -5,19 +5,53 @@ import { formatDuration } from '../../core/quantities';
 import { describe } from '../../core/steps';
 import { loadCluster, type Known } from '../cluster';
 import { DONE, type ExitCode } from '../exit';
-import { fold, type Output } from '../output';
+import { fold, serialised, type Format, type Output } from '../output';
 import { type CliPorts } from '../ports';
 
-export async function run(ports: CliPorts, cluster: string): Promise<ExitCode> {
+export interface WhyOptions {
+  readonly output?: Format;
+}
+
+export async function run(
+  ports: CliPorts,
+  cluster: string,
+  { output: format }: WhyOptions = {},
+): Promise<ExitCode> {
   const known = await loadCluster(ports, cluster);
   const { output } = ports;
-  output.print(output.paint('strong', 'May it become primary by a switchover now?'));
+  if (format !== undefined) {
+    output.print(serialised(asValue(known), format));
+    return DONE;
+  }
+  output.print(output.paint('strong', fold('May it become primary by a switchover now?', 0)));
   for (const line of serverLines(known, output)) output.print(line);
   for (const line of failoverLines(known, output)) output.print(line);
   output.print('');
   for (const line of decisionLines(known, output)) output.print(line);
   if (known.silence !== null) output.note(`\n${fold(known.silence, 0)}`);
   return DONE;
+}
+
+function asValue({ situation, view, status, silence }: Known): unknown {
+  const { fit, rejected } = judgeCandidates(view);
+  const { rule, because, steps, findings } = decide(situation);
+  return {
+    cluster: status.cluster,
+    primary: status.primary,
+    switchover: status.servers.map(({ name, eligible, because }) => ({ name, eligible, because })),
+    failover: [
+      ...fit.map(({ server, receivedLsn, priority }) => ({
+        name: server.name,
+        eligible: true,
+        because: `received up to ${receivedLsn}, priority ${priority}`,
+      })),
+      ...rejected.map(({ server, because }) => ({ name: server, eligible: false, because })),
+    ],
+    lease: status.lease,
+    decision: { rule, because, steps: steps.map(describe) },
+    findings: findings.map((finding) => ({ rule: finding.rule, because: finding.because })),
+    operator: silence === null ? 'answers' : 'silent',
+  };
 }
 
 function serverLines({ status }: Known, { paint }: Output): readonly string[] {
@@ -42,7 +76,7 @@ function failoverLines(known: Known, { paint }: Output): readonly string[] {
     `  ${name}  ${answer}  ${fold(because, name.length + 9).trimStart()}`;
   return [
     '',
-    paint('strong', `May it take over by a failover when ${state.primary} is gone?`),
+    paint('strong', fold(`May it take over by a failover when ${state.primary} is gone?`, 0)),
     ...fit.map(({ server, receivedLsn, priority }, index) =>
       row(
         server.name,
