@@ -16,18 +16,23 @@
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
+    if (isAbsent(value)) continue;
     const text = value === true ? '' : String(value);
     if (name.startsWith('--')) element.style.setProperty(name, text);
     else element.setAttribute(name, text);
   }
   for (const child of children.flat()) {
-    if (child !== null && child !== false && child !== undefined) {
-      element.append(typeof child === 'number' ? String(child) : child);
-    }
+    if (!isAbsent(child)) element.append(child instanceof Node ? child : String(child));
   }
   return element;
 }
+
+/**
+ * @template Value
+ * @param {Value | null | undefined | false} value
+ * @returns {value is null | undefined | false}
+ */
+const isAbsent = (value) => value === null || value === undefined || value === false;
 
 /** 16 × 16, drawn with lines. */
 const ICONS = {

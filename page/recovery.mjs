@@ -115,7 +115,7 @@ function bar({ name, archive }, at) {
   const window = archive?.recoveryWindow ?? null;
   const earliest = window?.points?.earliest.at ?? null;
   if (window === null || earliest === null) return null;
-  const latest = window.points?.latest.at ?? archive?.lastArchivedAt ?? earliest;
+  const latest = latestOf(archive) ?? earliest;
   const words = `${name} leads to every point from ${moment(earliest)} to ${moment(latest)}`;
   return h('span', {
     class: `span ${window.isDisturbed ? 'holed' : ''}`,
@@ -126,6 +126,13 @@ function bar({ name, archive }, at) {
     '--to': at(Date.parse(latest)),
   });
 }
+
+/**
+ * Of the last segment nobody knows how far it leads: it leads to when it was archived at least.
+ * @param {ServerStatus['archive']} archive
+ */
+const latestOf = (archive) =>
+  archive?.recoveryWindow?.points?.latest.at ?? archive?.lastArchivedAt ?? null;
 
 /** @param {string} at ISO 8601 */
 const moment = (at) => `${day(at)} ${clock(at)}`;
