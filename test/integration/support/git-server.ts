@@ -29,6 +29,7 @@ export function makeRepository(path: string): void {
   git(path, 'init', '-q', '--bare', '--initial-branch=main');
   git(path, 'config', 'uploadpack.allowFilter', 'true');
   git(path, 'config', 'http.receivepack', 'true');
+  git(path, 'config', 'receive.autogc', 'false');
 }
 
 /** Somebody who works on the repository from elsewhere. */
@@ -40,6 +41,8 @@ export class Colleague {
     mkdirSync(folder, { recursive: true });
     git(folder, 'init', '-q', '--initial-branch=main');
     git(folder, 'remote', 'add', 'origin', repository);
+    // It would still tidy up while the test takes the folder away.
+    git(folder, 'config', 'gc.auto', '0');
   }
 
   write(path: string, content: string | Buffer): this {
@@ -82,23 +85,26 @@ async function freePort(): Promise<number> {
 }
 
 /** `git daemon`, which lets everybody push. */
-export async function startDaemon(base: string, port?: number): Promise<GitServer> {
+export async function startDaemon(
+  base: string,
+  { host = '127.0.0.1', port }: { readonly host?: string; readonly port?: number } = {},
+): Promise<GitServer> {
   const own = port ?? (await freePort());
   const args = ['daemon', '--reuseaddr', '--export-all', '--enable=receive-pack'];
-  const listen = [`--base-path=${base}`, '--listen=127.0.0.1', `--port=${own}`, base];
+  const listen = [`--base-path=${base}`, `--listen=${host}`, `--port=${own}`, base];
   const child = spawn('git', [...args, ...listen], {
     env: ENVIRONMENT,
     stdio: 'ignore',
     detached: true,
   });
-  await untilItListens(own);
-  return { url: `git://127.0.0.1:${own}`, stop: () => endGroup(child) };
+  await untilItListens(own, host);
+  return { url: `git://${host}:${own}`, stop: () => endGroup(child) };
 }
 
-async function untilItListens(port: number): Promise<void> {
+async function untilItListens(port: number, host: string): Promise<void> {
   for (let attempt = 0; attempt < 300; attempt += 1) {
     const isOpen = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1');
+      const socket = connect(port, host);
       socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
       socket.once('connect', () => socket.destroy());
     });
