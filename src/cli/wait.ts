@@ -68,19 +68,22 @@ export interface Wait {
   readonly cluster: string;
   /** Generation that was applied. */
   readonly generation: number;
+  /** Something changes of which the servers say only then what it takes. */
+  readonly hasNewSettings: boolean;
   readonly seconds: number;
 }
 
 /** Done when it is ready; throws with the reason when it is refused, or not ready in time. */
 export async function waitUntilReady(ports: CliPorts, wait: Wait): Promise<ExitCode> {
-  const { cluster, generation, seconds } = wait;
+  const { cluster, generation, seconds, hasNewSettings } = wait;
   const patience = createPatience(ports);
+  const lasts = createDuration(ports, hasNewSettings ? HEARD_MS : 0);
   try {
     const { status } = await waitFor(ports, {
       cluster,
       seconds,
       missed: `${cluster} is not ready`,
-      isReached: (known) => isReady(known.status, generation),
+      isReached: (known) => lasts(isReady(known.status, generation)),
       refused: ({ status }) =>
         patience(refusedCondition(status), stateOf(status, status.declaredPrimary)),
     });
@@ -113,6 +116,18 @@ function isReady(status: Status, generation: number): boolean {
     status.primary === status.declaredPrimary &&
     status.servers.every(({ state }) => state === 'running' || state === 'streaming')
   );
+}
+
+/** Within this time the servers are told of new settings, and say whether they need a restart. */
+const HEARD_MS = 4000;
+
+/** Whether what is said to it has been true for so long. */
+function createDuration({ clock }: CliPorts, ms: number): (isTrue: boolean) => boolean {
+  let sinceMs: number | null = null;
+  return (isTrue) => {
+    sinceMs = isTrue ? (sinceMs ?? clock.monotonicMs()) : null;
+    return sinceMs !== null && clock.monotonicMs() - sinceMs >= ms;
+  };
 }
 
 /** Gives what refuses, once neither that nor `state`, which it depends on, has moved for a while. */

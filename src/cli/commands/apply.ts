@@ -69,7 +69,9 @@ async function apply(ports: CliPorts, options: ApplyOptions): Promise<ExitCode> 
     return DONE;
   }
   const seconds = options.wait === true ? WAIT_SECONDS : options.wait;
-  return waitUntilReady(ports, { cluster: spec.cluster, ...acceptance, seconds });
+  const hasNewSettings = proposal.changes.some(({ path }) => path.startsWith('spec.postgres.'));
+  const { generation } = acceptance;
+  return waitUntilReady(ports, { cluster: spec.cluster, generation, hasNewSettings, seconds });
 }
 
 function show({ output }: CliPorts, proposal: Proposal, { outcome, generation }: Acceptance): void {
