@@ -14,12 +14,19 @@ interface Shape {
   readonly servers?: readonly string[];
   readonly primary?: string;
   readonly more?: string;
+  /** What makes pg3 late on purpose. */
+  readonly late?: string;
 }
 
 const THREE = ['pg1', 'pg2', 'pg3'];
 const REQUIRED = '  replication: { synchronous: { number: 1, durability: required } }\n';
 
-const spec = ({ servers = THREE, primary = 'pg1', more = REQUIRED }: Shape = {}): string => `
+const server = (name: string, late: string | undefined): string => {
+  const more = name === 'pg3' && late !== undefined ? `, ${late}` : '';
+  return `    - { name: ${name}, node: { hostname: n${name.slice(2)} }, port: 5450${more} }`;
+};
+
+const spec = ({ servers = THREE, primary = 'pg1', more = REQUIRED, late }: Shape = {}): string => `
 apiVersion: pgswarm.dev/v1
 kind: PostgresCluster
 metadata: { name: ${CLUSTER} }
@@ -28,7 +35,7 @@ spec:
   network: { subnet: 10.0.220.0/24 }
 ${more}  primary: ${primary}
   servers:
-${servers.map((name) => `    - { name: ${name}, node: { hostname: n${name.slice(2)} }, port: 5450 }`).join('\n')}
+${servers.map((name) => server(name, late)).join('\n')}
 `;
 
 describe('maintenance of three servers', function () {
@@ -132,6 +139,43 @@ describe('maintenance of three servers', function () {
     expect((await deployment.status(CLUSTER))!.primary).to.equal(primary);
     await must('promote', CLUSTER, 'pg1');
     await deployment.ready(CLUSTER, 'pg1');
+    await goesOn();
+  });
+
+  it('feeds a server from the archives alone, keeps it an hour behind, and takes it back', async () => {
+    const pg3Is = async (words: string): Promise<unknown> =>
+      deployment.until(CLUSTER, `pg3 ${words}`, ({ servers }) =>
+        servers.some(({ name, state }) => name === 'pg3' && state === words),
+      );
+    const onPg3 = async (query: string): Promise<string> =>
+      deployment.asSuperuser(CLUSTER, 'pg3', query);
+    const mark = async (name: string): Promise<string> => {
+      await deployment.asSuperuser(CLUSTER, 'pg1', `create table ${name} ()`);
+      return deployment.asSuperuser(CLUSTER, 'pg1', 'select pg_switch_wal()');
+    };
+    const has = async (name: string): Promise<string> =>
+      onPg3(`select to_regclass('${name}') is not null`);
+
+    await apply({ late: 'replication: archive' });
+    await pg3Is('from the archive');
+    await mark('shipped');
+    await eventually(async () => expect(await has('shipped')).to.equal('t'));
+    expect(await onPg3('select count(*) from pg_stat_wal_receiver')).to.equal('0');
+    await goesOn();
+
+    await apply({ late: 'applyDelay: 1h' });
+    await pg3Is('streaming, delayed by 1h on purpose');
+    const lsn = await mark('delayed');
+    await eventually(async () =>
+      expect(await onPg3(`select pg_last_wal_receive_lsn() >= '${lsn}'`)).to.equal('t'),
+    );
+    expect(await has('delayed')).to.equal('f');
+    const refused = await deployment.pgswarm('promote', CLUSTER, 'pg3');
+    expect(refused.stderr).to.match(/delay|late/);
+
+    await apply();
+    await pg3Is('streaming');
+    await eventually(async () => expect(await has('delayed')).to.equal('t'));
     await goesOn();
   });
 
