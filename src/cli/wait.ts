@@ -114,7 +114,8 @@ function isReady(status: Status, generation: number): boolean {
     status.generation >= generation &&
     isServing(status) &&
     status.primary === status.declaredPrimary &&
-    status.servers.every(({ state }) => state === 'running' || state === 'streaming')
+    // Whether one that is late on purpose keeps up is a condition's question.
+    status.servers.every(({ state, streaming, late }) => state === 'running' || streaming || late)
   );
 }
 
