@@ -17,6 +17,8 @@ export function restartOrder(view: View, server: ServerView): string | null {
   // A new container comes anyway.
   if (isDrifted(server, view)) return null;
   if (restart.rollout === undefined) return restart.id;
+  // Whoever pauses a cluster wants nothing to happen to it.
+  if (view.state.paused !== null) return null;
   if (isToBeRelieved(view.state) && server === view.primary) return null;
   return isRunning(server) && whyNotNow(view, server.name) !== null ? null : restart.id;
 }

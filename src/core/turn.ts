@@ -14,3 +14,7 @@ export function turnOf({ restart, primary }: ClusterState): string | null {
 /** It is the primary's turn, and a standby takes over first. */
 export const isToBeRelieved = (state: ClusterState): boolean =>
   state.restart?.rollout?.primary === 'relieved' && turnOf(state) === state.primary;
+
+/** Why the primary is relieved in its turn: the reason of that switchover, and of no other. */
+export const reasonOfTurn = ({ primary, restart }: ClusterState): string =>
+  `${primary ?? ''} has its turn: ${restart?.rollout?.because ?? ''}`;

@@ -94,6 +94,29 @@ const rows: readonly Row[] = [
     because: /4 rounds of restarts have not brought it into force/,
   },
   {
+    name: 'more rounds than that, an hour after the first: each waits longer than the one before',
+    situation: withState(waiting, {
+      rollouts: {
+        generation: waiting.record.generation,
+        since: '2025-12-31T23:00:00.000Z',
+        count: ROLLOUTS_MAX + 1,
+      },
+    }),
+    rule: 'restart-pending',
+    because: /5 rounds of restarts have not brought it into force/,
+  },
+  {
+    name: 'the next round, when it has waited for its time',
+    situation: withState(waiting, {
+      rollouts: {
+        generation: waiting.record.generation,
+        since: '2025-12-31T23:00:00.000Z',
+        count: ROLLOUTS_MAX,
+      },
+    }),
+    rule: 'restart-begin',
+  },
+  {
     name: 'rounds for an earlier generation',
     situation: withState(waiting, {
       rollouts: { generation: 1, since: waiting.now, count: ROLLOUTS_MAX },
@@ -252,6 +275,35 @@ describe('configuration', () => {
     ]);
   });
 
+  it('replaces the container of a primary that is the first in its turn', () => {
+    const restart = {
+      id: 'r',
+      servers: ['pg1', 'pg2'],
+      rollout: { because: 'x', primary: 'first' },
+    } as const;
+    const { way, end } = wayOf(withState(imaged(pair), { restart }));
+    expect(way).to.include('service-update pg1 pg2');
+    expect(end.state?.restart).to.equal(null);
+  });
+
+  it('keeps the primary that a person has asked for in the midst of the restarts', () => {
+    const request = {
+      to: 'pg2',
+      at: pair.now,
+      by: 'grace',
+      acceptsLoss: false,
+      primaryIsDead: false,
+    };
+    const restart = {
+      id: 'r',
+      servers: ['pg3', 'pg1'],
+      rollout: { because: 'x', primary: 'relieved' },
+    } as const;
+    const { end } = wayOf(withState(three, { restart, request }));
+    expect(end.state).to.include({ primary: 'pg2', restart: null });
+    expect(end.state?.override).to.include({ declared: 'pg1', to: 'pg2' });
+  });
+
   it('tells nobody to restart beside a change of role, nor the primary before it is relieved', () => {
     const restart = { id: 'r', servers: ['pg1'], rollout: { because: '', primary: 'relieved' } };
     const orderOf = (state: Partial<ClusterState>): unknown => {
@@ -262,6 +314,8 @@ describe('configuration', () => {
     expect(orderOf({ restart } as never)).to.equal(null);
     const last = { ...restart, rollout: { because: '', primary: 'last' } } as const;
     expect(orderOf({ restart: last })).to.equal('r');
+    const paused = { since: pair.now, by: 'grace' };
+    expect(orderOf({ restart: last, paused }), 'paused').to.equal(null);
     const change = begun(withSpec(pair, { primary: 'pg2' })).change;
     expect(orderOf({ restart: last, change })).to.equal(null);
   });

@@ -15,9 +15,13 @@ import { heldBackOn, pendingOf } from './servers';
 
 const notApplied = (reason: string): ConditionRaised => ({ type: 'UpToDate', reason });
 
-/** Rollouts of one generation within an hour: what more of them would not bring into force. */
+/** Rollouts of one generation: what more of them would not bring into force is tried ever less often. */
 export const ROLLOUTS_MAX = 4;
 const ROLLOUTS_WITHIN_MS = 3_600_000;
+
+/** Since the first of so many rounds: no more until then. Twice as long with each one. */
+const heldBackMs = (count: number): number =>
+  count < ROLLOUTS_MAX ? 0 : ROLLOUTS_WITHIN_MS * 2 ** (count - ROLLOUTS_MAX);
 
 const REFUSED_WHEN_TRIED: readonly string[] = ['ParameterRefused', 'HbaRefused'];
 
@@ -88,10 +92,10 @@ function whyNotYet(view: View, server: string): string | null {
   if (refusalsIn(view).length > 0) return 'a server has refused its settings';
   if (state.backup?.begun != null) return 'a backup is being taken';
   if (state.load?.begun != null) return 'a dump is being loaded';
-  const isRecent =
+  const isEnough =
     rollouts?.generation === generation &&
-    Date.parse(situation.now) - Date.parse(rollouts.since) < ROLLOUTS_WITHIN_MS;
-  if (isRecent && rollouts.count >= ROLLOUTS_MAX) {
+    Date.parse(situation.now) - Date.parse(rollouts.since) < heldBackMs(rollouts.count);
+  if (isEnough) {
     return `${rollouts.count} rounds of restarts have not brought it into force`;
   }
   return whyNotNow(view, server);

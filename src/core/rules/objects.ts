@@ -64,7 +64,9 @@ const isWorkingPrimary = (server: ServerView, view: View): boolean =>
 
 /** Its turn has come, and nobody relieves it. */
 const isTurnInPlace = ({ state }: View): boolean =>
-  state.restart?.rollout?.primary === 'last' && turnOf(state) === state.primary;
+  state.restart?.rollout !== undefined &&
+  state.restart.rollout.primary !== 'relieved' &&
+  turnOf(state) === state.primary;
 
 /** A person wants it restarted, whatever the others are. */
 const isAskedFor = ({ name }: ServerView, { state }: View): boolean =>

@@ -6,6 +6,7 @@ import { type PostgresReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
 import { type ClusterState, type Override, type RoleChange } from '../state';
 import { finishChange, nameNewPrimary } from '../transitions';
+import { isToBeRelieved, reasonOfTurn } from '../turn';
 import { recorded, rule, type Rule } from './rule';
 import { syncOfNewPrimary } from './synchronous';
 
@@ -69,8 +70,11 @@ function overrideFor(view: View, change: RoleChange, primary: string): Override 
 }
 
 /** The declared primary is relieved for its restart only: the role comes back by itself. */
-const isForRollout = ({ state, spec }: View, { kind, from }: RoleChange): boolean =>
-  kind === 'switchover' && from === spec.primary && state.restart?.rollout?.primary === 'relieved';
+const isForRollout = ({ state, spec }: View, { kind, from, reason }: RoleChange): boolean =>
+  kind === 'switchover' &&
+  from === spec.primary &&
+  isToBeRelieved(state) &&
+  reason === reasonOfTurn(state);
 
 /** What the old primary is known to have written and the new one had not received. */
 function lostBytes({ change, to }: InFlight): number {

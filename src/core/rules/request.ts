@@ -11,7 +11,7 @@ import { type PrimaryReport, type StandbyReport } from '../protocol';
 import { type ServerView, type View } from '../situation';
 import { type Override } from '../state';
 import { beginSwitchover, overrideEnded } from '../transitions';
-import { isToBeRelieved } from '../turn';
+import { isToBeRelieved, reasonOfTurn } from '../turn';
 import { recorded, rule, type Rule } from './rule';
 import { hasRoom, isFull } from './servers';
 
@@ -169,8 +169,7 @@ function reliefOf({ primary, swarm, state }: View): Relief | null {
   if (isForRoom) return urgent(`the data volume of ${name} is full`);
   if (report?.isLeaving === true) return urgent(`the container of ${name} is to end`);
   if (!isToBeRelieved(state)) return null;
-  const reason = `${name} has its turn: ${state.restart?.rollout?.because ?? ''}`;
-  return { reason, isUrgent: false, isForRoom };
+  return { reason: reasonOfTurn(state), isUrgent: false, isForRoom };
 }
 
 /** Whoever can take over at once from a primary that should not stay primary. */
