@@ -70,7 +70,8 @@ function optionRow({
 }
 
 /** The reference does nothing and prints nothing. */
-const NOWHERE: CliPorts = {
+/** For a program that is only looked at. */
+export const NOWHERE: CliPorts = {
   output: {
     isTerminal: false,
     print: () => undefined,
