@@ -69,6 +69,8 @@ describe('the settings of the Git repository', () => {
 
   const FAULTS: readonly (readonly [Record<string, string>, RegExp])[] = [
     [{ REPOSITORY: 'https://me:hunter2@git.example.com/fleet.git' }, /has a password in it/],
+    [{ REPOSITORY: 'https://ghp_hunter2@git.example.com/fleet.git' }, /if it is a token/],
+    [{ REPOSITORY: 'https://me:hun@ter2@git.example.com/fleet.git' }, /^(?!.*ter2).*not a repo/],
     [{ REPOSITORY: '--upload-pack=touch /tmp/x' }, /is not a repository/],
     [{ REPOSITORY: 'ext::sh -c true' }, /is not a repository/],
     [{ REPOSITORY: 'fleet' }, /is not a repository/],

@@ -73,6 +73,7 @@ const problemOf = (settings: GitSettings): string | null =>
   pathProblem(settings.path) ??
   portProblem(settings.webhook) ??
   statusProblem(settings.statusUrl) ??
+  userProblem(settings) ??
   keyProblem(settings);
 
 const URL_FORM = /^(?<scheme>https?|ssh|git|file):\/\/(?:(?<user>[^/@]*)@)?[^/@\s]*\/\S+$/;
@@ -90,8 +91,16 @@ function repositoryProblem(repository: string): string | null {
     return 'PGSWARM_GIT_REPOSITORY has a password in it: everybody who may look at the service sees it; put it into a secret and name its file in PGSWARM_GIT_TOKEN_FILE';
   }
   if (url !== null || repository.startsWith('/') || SCP_FORM.test(repository)) return null;
-  return `PGSWARM_GIT_REPOSITORY: ${JSON.stringify(repository)} is not a repository; write https://…, ssh://…, git://…, git@host:path, or an absolute path`;
+  // What stands before an @ may be a password, and this goes into logs and conditions.
+  const shown = JSON.stringify(repository.replace(/\/\/.*@/, '//…@'));
+  return `PGSWARM_GIT_REPOSITORY: ${shown} is not a repository; write https://…, ssh://…, git://…, git@host:path, or an absolute path`;
 }
+
+/** Without a password a user over HTTP is a token: `https://ghp_…@github.com/…`. */
+const userProblem = ({ repository, tokenFile }: GitSettings): string | null =>
+  tokenFile === null && /^https?:\/\/[^/]*@/.test(repository)
+    ? 'PGSWARM_GIT_REPOSITORY has a user in it, but there is no PGSWARM_GIT_TOKEN_FILE: if it is a token, everybody who may look at the service or a cluster sees it; put it into a secret'
+    : null;
 
 /** A part of what git-check-ref-format(1) forbids: enough that it is a name and nothing else. */
 function branchProblem(branch: string): string | null {
