@@ -4,7 +4,7 @@
  */
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Commit } from '../../core/git/source';
+import { COMMIT_FORMAT, parseCommit, type Commit } from '../../core/git/source';
 import { isSsh, type GitSettings } from '../../core/git/settings';
 import { OperatingError, messageOf } from '../../core/errors';
 import { FILE_BYTES_MAX } from '../files/yaml';
@@ -135,10 +135,8 @@ export class GitRepository {
   }
 
   async #commit(what: readonly string[], signal: AbortSignal): Promise<Commit> {
-    const format = '--format=%H%x00%an%x00%cI%x00%s';
-    const text = await this.#git(['log', '-1', '--no-show-signature', format, ...what], signal);
-    const [id = '', author = '', at = '', subject = ''] = text.trimEnd().split('\0');
-    return { id, author, at: new Date(at).toISOString(), subject: subject.slice(0, 200) };
+    const args = ['log', '-1', '--no-show-signature', COMMIT_FORMAT, ...what];
+    return parseCommit(await this.#git(args, signal));
   }
 
   async #fetch(more: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<void> {

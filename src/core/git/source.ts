@@ -31,3 +31,27 @@ export const shortId = (id: string): string => id.slice(0, 7);
 /** `commit 1a2b3c4 by Jane Doe`. */
 export const describeCommit = ({ id, author }: Pick<Commit, 'id' | 'author'>): string =>
   `commit ${shortId(id)} by ${author}`;
+
+/** What `git log` is asked for. */
+export const COMMIT_FORMAT = '--format=%H%x00%an%x00%cI%x00%s';
+
+/** From that; whoever may push has written it, and it goes into records, logs and terminals. */
+export function parseCommit(text: string): Commit {
+  const [id = '', author = '', at = '', subject = ''] = text.trimEnd().split('\0');
+  const date = new Date(at);
+  // One that no calendar has is newer than nothing.
+  const made = Number.isNaN(date.getTime()) ? new Date(0) : date;
+  return {
+    id,
+    author: shortLine(author, 100),
+    at: made.toISOString(),
+    subject: shortLine(subject, 200),
+  };
+}
+
+/** Without what moves a terminal's cursor, or turns the direction of what follows. */
+const shortLine = (text: string, lengthMax: number): string =>
+  text
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ')
+    .trim()
+    .slice(0, lengthMax);
