@@ -54,9 +54,12 @@ export function gitFailure(command: string, complaint: string): OperatingError {
   return new OperatingError('transient', code, `git ${command}: ${words}${hint}`);
 }
 
-/** Whether the copy of the repository may be broken, and should be made anew. */
+/**
+ * After a fetch: whether the copy of the repository may be broken, and should be made anew. Nobody
+ * outruns a fetch: a ref that cannot be locked then was left behind by one that was killed.
+ */
 export const isLocalFault = (error: unknown): boolean =>
-  error instanceof OperatingError && error.code === 'GitFailed';
+  error instanceof OperatingError && ['GitFailed', 'GitOutrun'].includes(error.code);
 
 /** On one line, without what git prefixes and advises. */
 function lastWords(complaint: string): string {

@@ -23,6 +23,8 @@ const ERROR_BYTES_MAX = 8_192;
 
 /** Standard output of a command that ended well; throws OperatingError with git's own words. */
 export async function runGit(args: readonly string[], options: GitOptions): Promise<string> {
+  // A signal that was given before is not heard any more, and nothing would end the command.
+  options.signal.throwIfAborted();
   const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
   const child = spawn('git', [...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
