@@ -5,6 +5,7 @@
 import { clusterOf, type GitFiles, type ReadFile } from '../adapters/git/files';
 import { type GitRepository } from '../adapters/git/repository';
 import { type Validated } from '../adapters/files/documents';
+import { OperatingError } from '../core/errors';
 import { errorAt, formatFindings } from '../core/findings';
 import { moveOf, type Head, type KnownCluster, type Move } from '../core/git/follow';
 import { type Commit, type Followed } from '../core/git/source';
@@ -42,7 +43,8 @@ export interface RoundPorts {
   /** Cross-cluster checks included. */
   readonly validate: (document: unknown) => Promise<Validated>;
   readonly accept: (offer: Omit<SpecOffer, 'now' | 'digest'>) => Promise<Acceptance>;
-  readonly remove: (cluster: string) => Promise<void>;
+  /** `stale` when it is not any more as it was when this was decided. */
+  readonly remove: (cluster: string, followed: Followed | null) => Promise<void>;
   /** Into the cluster's history. */
   readonly note: (cluster: string, rule: string, message: string) => Promise<void>;
 }
@@ -54,8 +56,8 @@ export async function lookAround(ports: RoundPorts, signal: AbortSignal): Promis
   const records = await ports.records();
   const ours = new Set(records.flatMap(({ followed }) => followed?.path ?? []));
   const files = await ports.files.at(commit.id, ours, signal);
-  const { branch, repository: url } = ports.settings;
-  const head: Head = { repository: url, branch, commit, files };
+  const { branch, path, repository: url } = ports.settings;
+  const head: Head = { repository: url, branch, path, commit, files };
   const fates: Fate[] = [];
   const names = new Set([
     ...files.flatMap(({ cluster }) => cluster ?? []),
@@ -113,7 +115,8 @@ async function act(turn: Turn, move: Move): Promise<readonly Fate[]> {
     }
     case 'delete':
       await ports.note(cluster, 'git-delete', `${move.because} (${describe(head.commit)})`);
-      await ports.remove(cluster);
+      signal.throwIfAborted();
+      await ports.remove(cluster, followed);
       return [fate(turn, followed?.path ?? '', { outcome: 'deleted', message: move.because })];
   }
 }
@@ -132,12 +135,16 @@ async function take(turn: Turn, move: Move & { readonly kind: 'take' }): Promise
   const { id, at } = head.commit;
   const from: Followed = { repository, branch, path, blob, head: { id, at }, commit };
   signal.throwIfAborted();
-  const { outcome, generation } = await ports.accept({
-    spec,
-    document,
-    source: { kind: 'git', path, commit },
-    commit: { from, after: followed },
-  });
+  const offer = { spec, document, source: { kind: 'git', path, commit } } as const;
+  let accepted: Acceptance;
+  try {
+    accepted = await ports.accept({ ...offer, commit: { from, after: followed } });
+  } catch (error) {
+    // Too large to be kept, say: the files of other clusters are read all the same.
+    if (!(error instanceof OperatingError) || error.kind !== 'refused') throw error;
+    return refuse(turn, path, error.message);
+  }
+  const { outcome, generation } = accepted;
   if (move.remark !== null) await ports.note(cluster, 'git-rewritten', move.remark);
   if (outcome !== 'unchanged') {
     await ports.note(

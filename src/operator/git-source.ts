@@ -1,11 +1,12 @@
 /** Connects the Git repository with the store: what is at the branch's head becomes the spec. */
+import { isDeepStrictEqual } from 'node:util';
 import { validate } from '../adapters/files/documents';
 import { postVerdict, type Verdict } from '../adapters/git/commit-status';
 import { GitFiles } from '../adapters/git/files';
 import { GitRepository, type Folders } from '../adapters/git/repository';
 import { type Log } from '../adapters/log';
 import { messageOf, OperatingError } from '../core/errors';
-import { shortId } from '../core/git/source';
+import { shortId, type Followed } from '../core/git/source';
 import { type GitSettings, type Parsed } from '../core/git/settings';
 import { specRecordName, stateRecordName } from '../core/names';
 import { type Clock, type Store } from '../core/ports';
@@ -83,7 +84,7 @@ function roundPorts(
     records: () => specRecords(store),
     validate: async (document) => validate(document, await otherClusters(store)),
     accept: async (offer) => acceptSpec(store, { ...offer, digest: null, now: now() }),
-    remove: async (cluster) => markDeleted(store, cluster),
+    remove: async (cluster, followed) => markDeleted(store, cluster, followed),
     note: async (cluster, rule, message) => {
       const event = { at: now(), rule, message };
       if (await noteEvent(store, cluster, event)) operator.written(cluster);
@@ -99,9 +100,18 @@ async function specRecords(store: Store): Promise<readonly SpecRecord[]> {
 }
 
 /** The volumes are kept, always: what a commit has removed a commit can bring back. */
-async function markDeleted(store: Store, cluster: string): Promise<void> {
+async function markDeleted(
+  store: Store,
+  cluster: string,
+  followed: Followed | null,
+): Promise<void> {
   const record = await store.read<SpecRecord>(specRecordName(cluster));
   if (record === null || record.value.deletion !== null) return;
+  const { spec, followed: present } = upgradedSpec(record.value);
+  if (spec.deletionPolicy !== 'delete' || !isDeepStrictEqual(present ?? null, followed)) {
+    const message = `${cluster} was changed meanwhile; it is looked at again`;
+    throw new OperatingError('stale', 'DeletionOutrun', message);
+  }
   await store.update(record, { ...record.value, deletion: { removeVolumes: false } });
 }
 

@@ -26,6 +26,7 @@ const file = (changes: Partial<GitFile> = {}): GitFile => ({
 const head = (changes: Partial<Head> = {}): Head => ({
   repository: '/fleet.git',
   branch: 'main',
+  path: '',
   commit: commit('b', 2),
   files: [file()],
   ...changes,
@@ -138,6 +139,20 @@ const CASES: readonly Case[] = [
     name: 'the same in a history that was written anew',
     head: { files: [sales] },
     known: known({ deletionPolicy: 'delete', isDescendant: false }),
+    is: 'hold',
+    says: /goes on/,
+  },
+  {
+    name: 'the same after another path was set, below which the file was never looked for',
+    head: { path: 'prod', files: [file({ path: 'prod/sales.yaml', cluster: 'sales' })] },
+    known: known({ deletionPolicy: 'delete' }),
+    is: 'hold',
+    says: /goes on/,
+  },
+  {
+    name: 'the same in another branch',
+    head: { branch: 'next', files: [sales] },
+    known: known({ deletionPolicy: 'delete' }),
     is: 'hold',
     says: /goes on/,
   },

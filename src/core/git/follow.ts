@@ -20,6 +20,8 @@ export interface GitFile {
 export interface Head {
   readonly repository: string;
   readonly branch: string;
+  /** Files below it are looked at; empty: all. */
+  readonly path: string;
   readonly commit: Commit;
   /** Sorted by path. */
   readonly files: readonly GitFile[];
@@ -105,11 +107,18 @@ function gone(head: Head, known: KnownCluster | null): Move {
     const because = `there is no file of a cluster in ${where} any more: is the path right?`;
     return { kind: 'hold', reason: 'PathEmpty', because };
   }
-  // What cannot be read may be the file under another name.
-  if (deletionPolicy === 'delete' && isDescendant && unreadable.length === 0) {
+  // What cannot be read may be the file under another name; and what was not looked for is not gone.
+  const isKnownGone = isDescendant && unreadable.length === 0 && isLookedAt(head, followed);
+  if (deletionPolicy === 'delete' && isKnownGone) {
     const because = `${path} is gone from ${where}, and deletionPolicy is delete: the cluster is taken away, its volumes are kept`;
     return { kind: 'delete', because };
   }
   const because = `${path} is gone from ${where}: the cluster goes on as it is. Bring the file back, or run \`pgswarm delete ${cluster}\``;
   return { kind: 'hold', reason: 'Orphaned', because };
 }
+
+/** Another repository, branch or path may have been set meanwhile: that is no commit. */
+const isLookedAt = (head: Head, { repository, branch, path }: Followed): boolean =>
+  repository === head.repository &&
+  branch === head.branch &&
+  (head.path === '' || path === head.path || path.startsWith(`${head.path}/`));
