@@ -21,10 +21,18 @@ export interface Observation {
   readonly streamingSinceMs: Readonly<Record<string, number>>;
   /** Since when this leader has seen each standby not get to where the primary's archive ended then. */
   readonly lateSinceMs: Readonly<Record<string, number>>;
+  /** Services that this leader has updated, with the boot that reported then; absent: none. */
+  readonly updates?: Readonly<Record<string, UpdateMade>>;
   /** Servers whose volumes this leader has removed, while the cluster is being deleted. */
   readonly volumesRemoved: readonly string[];
   /** Since when this leader leads: what has not been heard of may only be about to speak. */
   readonly leadingSinceMs: number;
+}
+
+/** The old container goes on for a moment after Swarm has been told to replace it. */
+export interface UpdateMade {
+  readonly atMs: number;
+  readonly bootId: string | null;
 }
 
 /** A lease as its grantor sees it. */

@@ -4,7 +4,7 @@
  */
 import { priorityOf } from './candidates';
 import { isLate } from './late';
-import { isDrifted } from './rules/objects';
+import { isBeingReplaced, isDrifted } from './rules/objects';
 import { isFollowing } from './rules/servers';
 import { type ServerView, type View } from './situation';
 import { isToBeRelieved, turnOf } from './turn';
@@ -43,6 +43,8 @@ export function whyNotNow(view: View, server: string): string | null {
   }
   const away = others.find((each) => !isFollowing(each, view));
   if (away !== undefined) return `${away.name} does not follow the primary`;
+  const going = others.find((each) => isBeingReplaced(each, view));
+  if (going !== undefined) return `the container of ${going.name} is being replaced`;
   const { synchronous } = spec.replication;
   if (server === state.primary || synchronous?.durability !== 'required') return null;
   const left = others.filter((each) => !isLate(each.spec)).length;

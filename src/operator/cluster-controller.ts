@@ -12,7 +12,7 @@ import { isFollowing } from '../core/rules/servers';
 import { OperatingError, messageOf, type ErrorKind } from '../core/errors';
 import { mergedHistory, type HistoryEntry } from '../core/history';
 import { LEADERSHIP_TIMING } from '../core/leadership';
-import { type Observation } from '../core/observation';
+import { type Observation, type UpdateMade } from '../core/observation';
 import { detailOf, type ClusterDetail } from '../core/overview';
 import { type Assignment, type HeartbeatAnswer, type Report } from '../core/protocol';
 import { viewOf, type Situation, type View } from '../core/situation';
@@ -80,6 +80,7 @@ export class ClusterController implements ClusterLoop {
   readonly #reports = new ReportBook();
   readonly #watchers = new Watchers();
   readonly #volumesRemoved = new Set<string>();
+  readonly #updates: Record<string, UpdateMade> = {};
   readonly #conditions = new ConditionClock();
   readonly #history: ClusterHistory;
   /** The former leader's writes fail from now on: leases may be granted. */
@@ -271,6 +272,7 @@ export class ClusterController implements ClusterLoop {
       obeyingSinceMs: this.#gap.obeyingSinceMs,
       streamingSinceMs: this.#streams.sinceMs,
       lateSinceMs: this.#late.sinceMs,
+      updates: { ...this.#updates },
       volumesRemoved: [...this.#volumesRemoved],
       leadingSinceMs: this.#leadingSinceMs,
     };
@@ -365,7 +367,13 @@ export class ClusterController implements ClusterLoop {
         await this.#ports.swarm.apply(step);
         this.#swarm.stale();
         if (step.kind === 'remove-volumes') this.#volumesRemoved.add(step.server);
+        if (step.kind === 'update-service') this.#noteUpdate(step.service.server);
     }
+  }
+
+  #noteUpdate(server: string): void {
+    const bootId = this.#reports.all()[server]?.report.bootId ?? null;
+    this.#updates[server] = { atMs: this.#ports.clock.monotonicMs(), bootId };
   }
 
   async #write(next: ClusterState): Promise<void> {

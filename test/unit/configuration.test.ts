@@ -5,6 +5,7 @@
 import { expect } from 'chai';
 import { assignmentIn } from '../../src/core/assignment';
 import { decide } from '../../src/core/decide';
+import { afterStep } from '../../src/core/model';
 import { afterNewParameters, effectOf } from '../../src/core/parameter-changes';
 import { type LoadTask } from '../../src/core/backup/load';
 import { ROLLOUTS_MAX } from '../../src/core/rules/configuration';
@@ -273,6 +274,27 @@ describe('configuration', () => {
       'restart-next pg1',
       'steady',
     ]);
+  });
+
+  it('replaces no second container while the first one is about to go', () => {
+    const changed = imaged(three);
+    const [step] = decide(changed).steps;
+    const { nowMs, observation } = changed;
+    const went = (atMs: number, bootId: string): Situation => {
+      const updates = { pg2: { atMs, bootId } };
+      return afterStep({ ...changed, observation: { ...observation, updates } }, step!);
+    };
+    expect(step?.kind).to.equal('update-service');
+    expect(decide(went(nowMs, 'model')).rule).not.to.equal('service-update');
+    expect(decide(went(nowMs, 'another')).rule).to.equal('service-update');
+    expect(decide(went(nowMs - 10_000, 'model')).rule).to.equal('service-update');
+    const leaving = withReport(went(nowMs, 'another'), 'pg2', { isLeaving: true });
+    expect(decide(leaving).rule).not.to.equal('service-update');
+  });
+
+  it('restarts nobody while the container of another is about to go', () => {
+    const leaving = withReport(told(three, MORE), 'pg3', { isLeaving: true });
+    expect(decide(leaving).because).to.match(/it waits: the container of pg3 is being replaced/);
   });
 
   it('replaces the container of a primary that is the first in its turn', () => {

@@ -84,10 +84,20 @@ function nextUpdate(view: View): Drift | null {
   return isRunning && others.some((server) => isOnItsWay(server, view)) ? null : drift;
 }
 
-/** Its service is there, but its PostgreSQL is not up yet. */
+/** Its service is there, but its PostgreSQL is not up yet, or about to go for a new container. */
 function isOnItsWay(server: ServerView, view: View): boolean {
   if (view.state.systemIdentifier === null || server.service === null) return false;
-  return server.asPrimary === null && server.asStandby === null;
+  return (server.asPrimary === null && server.asStandby === null) || isBeingReplaced(server, view);
+}
+
+/** Not every update replaces the container: this long after one it would be on its way out. */
+const REPLACED_WITHIN_MS = 10_000;
+
+/** It still runs, and will not for long. */
+export function isBeingReplaced({ name, report }: ServerView, view: View): boolean {
+  const made = view.situation.observation.updates?.[name];
+  const isOld = made !== undefined && report?.bootId === made.bootId;
+  return report?.isLeaving === true || (isOld && view.nowMs - made.atMs < REPLACED_WITHIN_MS);
 }
 
 function wrongNetwork(view: View): NetworkSeen | null {
