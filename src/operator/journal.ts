@@ -30,6 +30,8 @@ export class FileJournal implements Journal {
   /** Writing is one after the other, for each cluster. */
   readonly #writes = new Map<string, Promise<void>>();
   readonly #keys = new Map<string, Set<string>>();
+  /** To whose files this journal has added whole lines last. */
+  readonly #written = new Set<string>();
   #trouble: string | null = null;
 
   constructor(folder: string, log: Log) {
@@ -63,7 +65,11 @@ export class FileJournal implements Journal {
       if (news.length === 0) return;
       await this.#turnPage(cluster);
       const lines = news.map((entry) => `${JSON.stringify(entry)}\n`).join('');
-      await appendFile(this.#file(cluster), lines, { mode: 0o600 });
+      // The last line may have been cut short, by a crash or a full volume: what follows is not part of it.
+      const start = this.#written.has(cluster) ? '' : '\n';
+      this.#written.delete(cluster);
+      await appendFile(this.#file(cluster), `${start}${lines}`, { mode: 0o600 });
+      this.#written.add(cluster);
       for (const entry of news) keys.add(keyOfEntry(entry));
       this.#keys.set(cluster, new Set([...keys].slice(-KEYS_MAX)));
       this.#trouble = null;

@@ -74,6 +74,10 @@ describe('a journal on the operator’s volume', () => {
     await journal.read('orders', '');
     appendFileSync(join(folder, 'orders.jsonl'), '{"at":"2026');
     expect(await read()).to.deep.equal([entry(1)]);
+    const next = new FileJournal(folder, log);
+    next.add('orders', [entry(2)]);
+    next.add('orders', [entry(3)]);
+    expect(await next.read('orders', '')).to.deep.equal([entry(1), entry(2), entry(3)]);
   });
 
   it('stops nothing when it cannot be written', async () => {
