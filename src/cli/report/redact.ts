@@ -6,17 +6,29 @@ export const HIDDEN = '[hidden]';
 const SECRET_NAME =
   /pass(?:word|phrase|wd)|secret(?!name|id|s?$)|radiussecrets|token|(?:control|root|private)_?key|conninfo/i;
 
+const NAMES = String.raw`passw(?:or)?d|passphrase(?:_command)?|pass|secrets?|token|(?:secret|access|api|account|encryption|private)[_-]?(?:access[_-]?)?key`;
+/** In JSON within JSON the quotes are escaped. */
+const EQUALS = String.raw`\\?["']?\s*[=:]\s*`;
+/** Doubled quotes: primary_conninfo = 'password=''x'''. The last is bare, or was cut off. */
+const VALUES = [
+  String.raw`''[^']+''`,
+  String.raw`'(?:[^'\\]|\\.|'')*'`,
+  String.raw`\\"(?:[^"\\]|\\(?!"))*\\"`,
+  String.raw`"(?:[^"\\]|\\.)*"`,
+  String.raw`["']?[^\s,;&"'}\\]+`,
+].join('|');
+
 /** In text: the part before the secret stays, as `$1`. */
 const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
-  // libpq, LDAP, environment: password=x, PGPASSWORD: "x", ldapbindpasswd='x'
-  [
-    /(\b\w*(?:passw(?:or)?d|passphrase|secrets?|token)["']?\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s,;&"'}]+)/gi,
-    `$1${HIDDEN}`,
-  ],
+  // libpq, LDAP, environment: password=x, PGPASSWORD: "x", ldapbindpasswd='x', AWS_SECRET_ACCESS_KEY=x
+  [new RegExp(`(\\b\\w*(?:${NAMES})${EQUALS})(?:${VALUES})`, 'gi'), `$1${HIDDEN}`],
   // SQL: PASSWORD 'x'
   [/(\bpassword\s+)(?:E?'(?:[^']|'')*')/gi, `$1${HIDDEN}`],
-  // postgres://user:x@host, http://user:x@proxy
-  [/(\b[a-z][a-z+.-]*:\/\/[^\s:/@]+:)[^\s/@]+(?=@)/gi, `$1${HIDDEN}`],
+  // postgres://user:x@host, http://user:x@proxy; over HTTP, a user without a password is a token
+  [/(\b[a-z][a-z+.-]*:\/\/[^\s:/@]*:)[^\s/"']+(?=@)/gi, `$1${HIDDEN}`],
+  [/(\bhttps?:\/\/)[^\s:/@"']+(?=@)/gi, `$1${HIDDEN}`],
+  [/(\bauthorization\\?["']?\s*[=:]\s*\\?["']?\w+\s+)[^\s"'\\]+/gi, `$1${HIDDEN}`],
+  [/\b(?:gh[a-z]_|github_pat_|glpat-)[\w-]{16,}/g, HIDDEN],
   [/SCRAM-SHA-256\$[^\s"']+/g, HIDDEN],
   [/\bmd5[0-9a-f]{32}\b/g, HIDDEN],
   [/-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?(?:-----END \1-----|$)/g, HIDDEN],
