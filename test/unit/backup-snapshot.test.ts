@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -296,6 +296,17 @@ describe('copying a data directory', () => {
     await mkdir(to);
     const { message } = await failure(copyDataDirectory(options({ isControlWhole })));
     expect(message).to.contain('changes whenever it is read');
+  });
+
+  it('refuses a link to data elsewhere, and leaves out one to a file', async () => {
+    await writeFile(join(root, 'key'), 'key');
+    await symlink(join(root, 'key'), join(from, 'server.key'));
+    await copyDataDirectory(options());
+    expect(await contents()).to.deep.equal(COPIED);
+
+    await symlink(root, join(from, 'base/2'));
+    const { message } = await failure(copyDataDirectory(options()));
+    expect(message).to.match(/^base\/2 of the data directory is a link/);
   });
 
   it('refuses what is no data directory', async () => {

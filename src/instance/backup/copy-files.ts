@@ -5,10 +5,11 @@
  */
 import { constants } from 'node:fs';
 import { copyFile, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackupProgress } from '../../core/backup/base-backup';
 import { isLeftOut } from '../../core/backup/snapshot';
+import { OperatingError } from '../../core/errors';
 
 /** Throws when it cannot be done; nothing is at `to` then. */
 export type Clone = (from: string, to: string) => Promise<void>;
@@ -26,6 +27,8 @@ export interface CopyOptions {
 
 /** It says from where replay can go on, so it must not be older than anything else. */
 const CONTROL = 'global/pg_control';
+/** Its links are refused by name, when the copy ends. */
+const TABLESPACES = 'pg_tblspc';
 const ATTEMPTS_MAX = 5;
 const PART_BYTES = 256 * 1024;
 const PROGRESS_EVERY_MS = 1000;
@@ -168,7 +171,7 @@ interface Surveyed {
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
 }
 
-/** Parents before what is in them. Sockets and links are no data; a tablespace was refused before. */
+/** Parents before what is in them. Sockets are no data; a tablespace was refused before. */
 async function survey(root: string, below: string): Promise<Surveyed> {
   const directories: string[] = [];
   const files: Surveyed['files'][number][] = [];
@@ -183,9 +186,19 @@ async function survey(root: string, below: string): Promise<Surveyed> {
     } else if (entry.isFile()) {
       const found = await unlessGone(stat(join(root, path)));
       if (found !== null) files.push({ path, bytes: found.size });
+    } else if (entry.isSymbolicLink()) {
+      await demandNoData(root, path);
     }
   }
   return { directories, files };
+}
+
+/** Of a link nothing is copied. One to a file may be to a key or to settings; a directory holds data. */
+async function demandNoData(root: string, path: string): Promise<void> {
+  const found = await unlessGone(stat(join(root, path)));
+  if (found?.isDirectory() !== true || dirname(path) === TABLESPACES) return;
+  const message = `${path} of the data directory is a link to another place, and would be missing in the copy: move what is there into its place`;
+  throw new OperatingError('refused', 'LinkFound', message);
 }
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? '';
