@@ -53,6 +53,11 @@ describe('the web page’s server', () => {
     }
   });
 
+  it('keeps nothing large for one without a token', async () => {
+    const answer = await logIn('x'.repeat(100_000)).catch(() => null);
+    expect(answer?.status ?? 400).to.equal(400);
+  });
+
   it('lets one with the token in, by a cookie that no script and no other site can use', async () => {
     const answer = await logIn(TOKEN);
     expect(answer.status).to.equal(303);

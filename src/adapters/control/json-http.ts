@@ -40,13 +40,16 @@ export function answerOfError(error: unknown, who = 'operator'): Answer {
   return refusalOf(500, 'InternalError', `The ${who} has made a mistake; its log says more.`);
 }
 
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(
+  request: IncomingMessage,
+  bytesMax = BODY_BYTES_MAX,
+): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > BODY_BYTES_MAX) {
-      const text = `A request may have ${BODY_BYTES_MAX} bytes at most.`;
+    if (bytes > bytesMax) {
+      const text = `A request may have ${bytesMax} bytes at most.`;
       throw new OperatingError('refused', 'BodyTooLarge', text);
     }
     parts.push(part);

@@ -19,6 +19,8 @@ export interface PagePorts {
 /** Each costs the leader a look a few times a second. */
 const STREAMS_MAX = 64;
 const CONNECTIONS_MAX = 512;
+/** A token, and no more: whoever sends it is nobody yet. */
+const LOGIN_BYTES_MAX = 4 * 1024;
 
 /**
  * Nothing from elsewhere, nothing inline, and no text that is taken for HTML: what a label or a
@@ -88,7 +90,7 @@ class Visitors {
   }
 
   async #logIn(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const given = new URLSearchParams(await readBody(request)).get('token') ?? '';
+    const given = new URLSearchParams(await readBody(request, LOGIN_BYTES_MAX)).get('token') ?? '';
     if (!this.#sessions.isToken(given.trim())) {
       this.#ports.log.info('a login to the web page was refused', {
         address: request.socket.remoteAddress,
