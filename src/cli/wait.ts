@@ -148,6 +148,9 @@ export function createPatience({
 export const stateOf = ({ servers }: Status, server: string): string =>
   servers.find(({ name }) => name === server)?.state ?? 'unknown';
 
+/** Why the declared server is not primary yet, and soon will be. */
+const UNDER_WAY: readonly string[] = ['SwitchoverUnderWay', 'RestartUnderWay'];
+
 /** Reasons of conditions that no waiting ends: a person has to do something. */
 const REFUSALS: ReadonlySet<string> = new Set([
   'Fenced',
@@ -170,7 +173,7 @@ function refusedCondition({ conditions }: Status): Condition | null {
   return (
     disputed.find(({ reason }) => REFUSALS.has(reason)) ??
     disputed.find(
-      ({ type, reason }) => type === 'PrimaryAsDeclared' && reason !== 'SwitchoverUnderWay',
+      ({ type, reason }) => type === 'PrimaryAsDeclared' && !UNDER_WAY.includes(reason),
     ) ??
     null
   );

@@ -276,6 +276,16 @@ describe('configuration', () => {
     ]);
   });
 
+  it('says of the declared primary that it takes over after the restarts', () => {
+    const restart = begun(told(three, MORE)).restart;
+    const asked = withSpec(withState(three, { restart }), { primary: 'pg2' });
+    const { findings } = decide(withReport(asked, 'pg3', null));
+    expect(findings.map(({ condition }) => condition)).to.deep.include({
+      type: 'PrimaryAsDeclared',
+      reason: 'RestartUnderWay',
+    });
+  });
+
   it('replaces no second container while the first one is about to go', () => {
     const changed = imaged(three);
     const [step] = decide(changed).steps;

@@ -104,10 +104,16 @@ interface Request {
 function requested(view: View): Request | null {
   const { state, servers } = view;
   if (state.primary === null || state.change !== null || state.restore !== null) return null;
-  // Whoever has not had its turn yet is not the one to come back.
-  const wish = byHand(view) ?? (state.restart?.rollout === undefined ? declared(view) : null);
+  const wish = byHand(view) ?? declared(view);
   const target = servers.find(({ name }) => name === wish?.to && name !== state.primary);
   if (wish === null || target === undefined) return relieved(view);
+  const rollout = state.request === null ? state.restart?.rollout : undefined;
+  if (rollout !== undefined) {
+    // Whoever has not had its turn yet is not the one to come back.
+    const because = `servers are being restarted (${rollout.because}), and it takes over afterwards`;
+    const obstacle = { reason: 'RestartUnderWay', because };
+    return relieved(view) ?? { target, reason: wish.reason, obstacle };
+  }
   return { target, reason: wish.reason, obstacle: obstacleOf(view, target) };
 }
 
