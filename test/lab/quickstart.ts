@@ -11,6 +11,12 @@ const LAB = 'quickstart';
 const ROOT = join(__dirname, '../..');
 const PROGRAM = join(ROOT, 'dist/main.js');
 
+/** The operator and its web page. */
+const DEPLOY = [
+  ...['docker', 'stack', 'deploy', '-c', 'manifests/pgswarm.yaml'],
+  ...['-c', 'manifests/page.yaml', 'pgswarm'],
+];
+
 /** The operators restart once, when their leader has made the root key. */
 const UPDATE_STATE = [
   'service',
@@ -34,11 +40,8 @@ async function up(): Promise<void> {
   const pgswarm = (...args: readonly string[]): Promise<number> =>
     passThrough([process.execPath, PROGRAM, ...args], { cwd: ROOT, env });
 
-  note('deploying the operator: docker stack deploy -c manifests/pgswarm.yaml pgswarm');
-  await run(['docker', 'stack', 'deploy', '-c', 'manifests/pgswarm.yaml', 'pgswarm'], {
-    cwd: ROOT,
-    env,
-  });
+  note(`deploying the operator: ${DEPLOY.join(' ')}`);
+  await run(DEPLOY, { cwd: ROOT, env });
   await waitFor('the operators to have their root key and a leader', 120_000, async () => {
     const { code } = await attempt([process.execPath, PROGRAM, 'status'], { env });
     const update = await run(['docker', ...UPDATE_STATE], { env });
@@ -49,6 +52,7 @@ async function up(): Promise<void> {
   if (code !== 0) throw new LabError('The pair did not become ready; see above.');
   await pgswarm('status', 'orders');
   await pgswarm('connect', 'orders', '--with-password');
+  await pgswarm('page');
   note(`ready after ${seconds(performance.now() - startedMs)}`);
   process.stdout.write(next(host));
 }
@@ -62,6 +66,7 @@ Try it:
   pgswarm plan  -f examples/pair.yaml      # what would be done, and the write gap
   pgswarm apply -f examples/pair.yaml --wait
   pgswarm status orders
+What next: docs/tutorial.md
 Remove it all:
   npm run quickstart -- --down
 `;
