@@ -4,8 +4,9 @@
  */
 import { priorityOf } from './candidates';
 import { isLate } from './late';
+import { LIMIT_NAMES } from './limits';
 import { isBeingReplaced, isDrifted } from './rules/objects';
-import { isFollowing } from './rules/servers';
+import { isFollowing, pendingOf } from './rules/servers';
 import { type ServerView, type View } from './situation';
 import { isToBeRelieved, turnOf } from './turn';
 
@@ -41,6 +42,7 @@ export function whyNotNow(view: View, server: string): string | null {
   if (server !== state.primary && primary?.asPrimary == null) {
     return 'the primary does not accept writes';
   }
+  if (isTooLow(view, server)) return null;
   const away = others.find((each) => !isFollowing(each, view));
   if (away !== undefined) return `${away.name} does not follow the primary`;
   const going = others.find((each) => isBeingReplaced(each, view));
@@ -51,6 +53,17 @@ export function whyNotNow(view: View, server: string): string | null {
   return left >= synchronous.number
     ? null
     : `commits wait for ${synchronous.number} standbys (synchronous.durability: required), and without ${server} there are ${left}; pgswarm restart ${spec.cluster} ${server} does it all the same`;
+}
+
+/**
+ * It lacks a higher limit that the primary has already, after a failover in the midst of a round:
+ * it has stopped replaying, and cannot be promoted before it is restarted (manual: "Hot Standby").
+ */
+function isTooLow({ state, servers, primary }: View, name: string): boolean {
+  const standby = servers.find((each) => each.name === name);
+  if (standby === undefined || primary === null || name === state.primary) return false;
+  const awaited = pendingOf(primary);
+  return pendingOf(standby).some((each) => LIMIT_NAMES.includes(each) && !awaited.includes(each));
 }
 
 const isRunning = ({ asPrimary, asStandby }: ServerView): boolean =>

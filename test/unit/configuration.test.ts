@@ -276,6 +276,17 @@ describe('configuration', () => {
     ]);
   });
 
+  it('restarts a standby that lacks a higher limit of the primary, whoever else is away', () => {
+    const changed = withReport(told(three, MORE), 'pg3', null);
+    const { postgres } = changed.observation.reports['pg1']!.report;
+    const raised = { ...postgres, pendingRestart: [] } as unknown as typeof postgres;
+    const decision = decide(withReport(changed, 'pg1', { postgres: raised }));
+    expect(decision.because).to.equal('max_connections must take effect: pg2 must be restarted');
+    const other = told(three, { shared_buffers: '1GB' });
+    const away = withReport(withReport(other, 'pg3', null), 'pg1', { postgres: raised });
+    expect(decide(away).rule).to.equal('restart-pending');
+  });
+
   it('says of the declared primary that it takes over after the restarts', () => {
     const restart = begun(told(three, MORE)).restart;
     const asked = withSpec(withState(three, { restart }), { primary: 'pg2' });
