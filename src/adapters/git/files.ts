@@ -1,5 +1,6 @@
 /** Which of a repository's YAML files are about our kinds, and what they say. */
 import { setImmediate as others } from 'node:timers/promises';
+import { OperatingError } from '../../core/errors';
 import { type GitFile } from '../../core/git/follow';
 import { type Finding } from '../../core/findings';
 import { documentOf } from '../files/documents';
@@ -19,8 +20,10 @@ type Content = Pick<ReadFile, 'cluster' | 'text' | 'document' | 'findings'>;
 
 /** Whatever has none of these is not about us, and is not looked at any further. */
 const MARKS = ['pgswarm.dev/', 'PostgresCluster'];
-/** The leader has leases to grant meanwhile. */
+/** The leader has leases to grant meanwhile, also between two files of a megabyte each. */
 const AT_ONCE = 25;
+/** Of all files about us: more than thousands of clusters take. */
+const TEXT_BYTES_MAX = 16 * 1024 ** 2;
 
 /** Reads what it has not read before: a blob is the same for ever. */
 export class GitFiles {
@@ -58,6 +61,7 @@ export class GitFiles {
     this.#known = new Map(kept);
     const missing = [...wanted].filter(([key]) => !this.#known.has(key));
     const marked = new Map<string, Buffer | null>();
+    let bytes = 0;
     const blobs = [...new Set(missing.map(([, { blob }]) => blob))];
     const forced = new Set(
       missing.flatMap(([, entry]) => (ours.has(entry.path) ? entry.blob : [])),
@@ -66,17 +70,28 @@ export class GitFiles {
       blobs,
       (blob, content) => {
         const isOurs = content !== null && MARKS.some((mark) => content.includes(mark));
-        if (isOurs || forced.has(blob)) marked.set(blob, content);
+        if (!isOurs && !forced.has(blob)) return;
+        bytes += content?.length ?? 0;
+        if (bytes <= TEXT_BYTES_MAX) marked.set(blob, content);
       },
       signal,
     );
+    // The same blob may stand at many paths, and is kept for each.
+    const known = kept.reduce((sum, [, content]) => sum + (content?.text?.length ?? 0), 0);
+    const all = missing.reduce((sum, [, { blob }]) => sum + (marked.get(blob)?.length ?? 0), known);
+    if (Math.max(bytes, all) > TEXT_BYTES_MAX) throw tooMuch();
     for (const [index, [key, entry]] of missing.entries()) {
       const content = marked.get(entry.blob);
       this.#known.set(key, content === undefined ? null : contentOf(entry.path, content));
-      if (index % AT_ONCE === 0) await others();
+      if (content !== undefined || index % AT_ONCE === 0) await others();
       signal.throwIfAborted();
     }
   }
+}
+
+function tooMuch(): OperatingError {
+  const text = `the files that mention ${MARKS.join(' or ')} have more than ${TEXT_BYTES_MAX / 1024 ** 2} MB in all; name a folder in PGSWARM_GIT_PATH`;
+  return new OperatingError('transient', 'GitTooManyFiles', text);
 }
 
 /** A finding names the path; and what a path says depends on whether it was ours before. */
