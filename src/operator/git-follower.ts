@@ -25,6 +25,8 @@ export interface FollowerPorts {
 
 /** Between two looks while nothing works: twice as long each time, at most this. */
 const BACKOFF_MAX_MS = 5 * 60_000;
+/** A webhook can be sent again by whoever has seen it: no more often is looked because of one. */
+const ASKED_EVERY_MS = 500;
 /** Others push as well: so often in a row it is done again at once. */
 const RACES_MAX = 5;
 
@@ -64,11 +66,13 @@ export class GitFollower {
     let races = 0;
     while (!signal.aborted) {
       this.#isAsked = false;
+      const begunMs = performance.now();
       const outcome = await this.#turn(signal);
       failures = outcome === 'failed' ? failures + 1 : 0;
       races = outcome === 'moved' ? races + 1 : 0;
       if (races > 0 && races <= RACES_MAX) continue;
       await this.#rest(Math.min(this.#ports.pollMs * 2 ** failures, BACKOFF_MAX_MS), signal);
+      await sleep(begunMs + ASKED_EVERY_MS - performance.now(), signal);
     }
   }
 
@@ -77,7 +81,7 @@ export class GitFollower {
     const wake = new AbortController();
     this.#wake = wake;
     const either = AbortSignal.any([signal, wake.signal]);
-    await pause(ms, undefined, { signal: either }).catch(() => undefined);
+    await sleep(ms, either);
     if (this.#wake === wake) this.#wake = null;
   }
 
@@ -126,4 +130,9 @@ export class GitFollower {
     }
     this.#ports.report(round);
   }
+}
+
+/** Until the signal at most. */
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms > 0) await pause(ms, undefined, { signal }).catch(() => undefined);
 }
