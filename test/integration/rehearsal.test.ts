@@ -241,7 +241,7 @@ describe('a restore on a copy', function () {
     const snapshot = { ...BACKUP, id: 'b2', method: 'snapshot', format: 'plain' } as const;
     leader.assign('pg1', PRIMARY, { backup: snapshot });
     await leader.until('pg1', ({ backup }) => backup?.id === 'b2' && backup.state === 'done');
-    const drill = order({ backup: 'b2', query: 'select count(*) = 4 from numbers' });
+    const drill = order({ backup: 'b2', query: 'select count(*) = 6 from numbers' });
     await begin(drill);
     const { outcome } = await come(drill, 'ended');
     expect(outcome).to.deep.include({ backup: 'b2', problem: null });
