@@ -273,6 +273,15 @@ describe('documents', () => {
     );
   });
 
+  it('are not judged to the last when almost everything is wrong', () => {
+    const junk = Array.from({ length: 300 }, (_, index) => `  key${index}: 1\n`).join('');
+    const findings = findingsOf(`${HEAD}${SPEC}${junk}`);
+    expect(findings).to.have.length(201);
+    expect(short(findings.slice(-1))).to.deep.equal([
+      'document: more than 200 things are wrong → correct these, and look again: is it this file?',
+    ]);
+  });
+
   it('does not change the document', () => {
     const { document } = parseDocument(`${HEAD}${SPEC}  archive: {}\n`, 'a.yaml');
     const before = structuredClone(document);

@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { Ajv, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { checkSpec, type OtherCluster } from '../../core/checks';
 import { type Draft } from '../../core/draft';
 import { withDefaults } from '../../core/defaults';
@@ -26,6 +26,9 @@ const KINDS_ELSEWHERE: Readonly<Record<string, string>> = {
 
 /** The same place seen from `src` and from `dist`. */
 const SCHEMA_FILE = join(__dirname, '../../../crds/postgrescluster.schema.json');
+
+/** Whoever has made more mistakes has taken another file. */
+const ERRORS_MAX = 200;
 
 export interface Validated {
   /** null exactly when one of the findings is an error. */
@@ -110,7 +113,9 @@ export function validate(document: unknown, others: readonly OtherCluster[] = []
   const stranger = checkKind(document);
   if (stranger !== null) return { spec: null, document, findings: [stranger] };
   const validator = schemaValidator();
-  const faults = validator(document) ? [] : foldErrors(validator.errors ?? []);
+  const errors = validator(document) ? [] : (validator.errors ?? []);
+  if (errors.length > ERRORS_MAX) return hopeless(document, errors);
+  const faults = foldErrors(errors);
   const sound = withoutFaults(document, faults) as Draft<PostgresCluster>;
   const findings = sortFindings([
     ...faults.map(({ finding }) => finding),
@@ -119,6 +124,14 @@ export function validate(document: unknown, others: readonly OtherCluster[] = []
   // No error means that the schema has found none: it is the whole document.
   const spec = hasErrors(findings) ? null : withDefaults(document as PostgresCluster);
   return { spec, document, findings };
+}
+
+/** Some of it, so that it is neither long to find out nor long to read. */
+function hopeless(document: unknown, errors: readonly ErrorObject[]): Validated {
+  const faults = foldErrors(errors.slice(0, ERRORS_MAX)).map(({ finding }) => finding);
+  const message = `more than ${ERRORS_MAX} things are wrong`;
+  const more = errorAt('document', message, 'correct these, and look again: is it this file?');
+  return { spec: null, document, findings: [...sortFindings(faults), more] };
 }
 
 let compiled: ValidateFunction | null = null;
