@@ -193,3 +193,21 @@ function stray({ path, findings, document }: ReadFile): Fate {
   const outcome = 'refused' as const;
   return { cluster: null, path, generation: null, outcome, message, trouble };
 }
+
+/** A condition has room for so many; the rest comes to light when these are corrected. */
+const TOLD_MAX = 10;
+
+/** Files that are about no cluster that there is: whoever looks at any of them may read it. */
+export function homelessTrouble(
+  fates: readonly Fate[],
+  clusters: readonly string[],
+): SourceTrouble | null {
+  const homeless = fates.filter(
+    ({ cluster, outcome }) => outcome === 'refused' && !clusters.includes(cluster ?? ''),
+  );
+  if (homeless.length === 0) return null;
+  const told = homeless.slice(0, TOLD_MAX).map((fate) => fate.message ?? '');
+  const rest = homeless.length - told.length;
+  const message = [...told, ...(rest > 0 ? [`and ${rest} more files`] : [])].join('; ');
+  return { reason: 'FileRefused', message };
+}

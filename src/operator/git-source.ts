@@ -16,7 +16,7 @@ import { type SourceTrouble } from '../core/status';
 import { acceptSpec, otherClusters } from './accept-spec';
 import { adoptAll, type Adopted } from './git-adopt';
 import { GitFollower } from './git-follower';
-import { lookAround, type Fate, type Round, type RoundPorts } from './git-round';
+import { homelessTrouble, lookAround, type Fate, type Round, type RoundPorts } from './git-round';
 import { noteEvent } from './note-event';
 import { type Operator } from './operator';
 
@@ -128,12 +128,7 @@ function showTrouble({ operator }: SourceSurroundings, trouble: SourceTrouble): 
 
 function showRound({ operator }: SourceSurroundings, round: Round, adopted: Adopted): void {
   const names = operator.clusters();
-  // A file that is about no cluster that there is: whoever looks at any of them may read it.
-  const homeless = round.fates.filter(
-    ({ cluster, outcome }) => outcome === 'refused' && !names.includes(cluster ?? ''),
-  );
-  const message = homeless.map((fate) => fate.message ?? '').join('; ');
-  const common = homeless.length === 0 ? null : { reason: 'FileRefused', message };
+  const common = homelessTrouble(round.fates, names);
   for (const cluster of names) {
     const own = round.fates.filter((fate) => fate.cluster === cluster);
     const refused = own.find(({ outcome }) => outcome === 'refused');

@@ -3,7 +3,12 @@ import { type ReadFile } from '../../src/adapters/git/files';
 import { OperatingError } from '../../src/core/errors';
 import { type Commit } from '../../src/core/git/source';
 import { type Spec } from '../../src/core/spec';
-import { lookAround, type RoundPorts } from '../../src/operator/git-round';
+import {
+  homelessTrouble,
+  lookAround,
+  type Fate,
+  type RoundPorts,
+} from '../../src/operator/git-round';
 
 const COMMIT: Commit = {
   id: 'a'.repeat(40),
@@ -59,6 +64,23 @@ describe('a look at the branch', () => {
       'small.yaml applied',
     ]);
     expect(fates[0]?.message).to.match(/too large/);
+  });
+
+  it('tells of some files that are nobody’s, however many there are', () => {
+    const stray = (index: number): Fate => ({
+      cluster: null,
+      path: `${index}.yaml`,
+      outcome: 'refused',
+      generation: null,
+      message: `junk ${index}`,
+      trouble: null,
+    });
+    expect(homelessTrouble([stray(1)], [])?.message).to.equal('junk 1');
+    const many = Array.from({ length: 10_000 }, (_, index) => stray(index));
+    expect(homelessTrouble(many, [])?.message).to.match(
+      /^junk 0; .*; junk 9; and 9990 more files$/,
+    );
+    expect(homelessTrouble([{ ...stray(1), cluster: 'orders' }], ['orders'])).to.equal(null);
   });
 
   it('is done again when somebody else has written', async () => {
