@@ -9,7 +9,7 @@ import { judgeCandidates } from '../../src/core/candidates';
 import { decide, RULES } from '../../src/core/decide';
 import { type Grant, type TaskSeen } from '../../src/core/observation';
 import { viewOf, type Situation } from '../../src/core/situation';
-import { type PromotionRequest } from '../../src/core/state';
+import { type ClusterState, type PromotionRequest } from '../../src/core/state';
 import {
   afterRecord,
   NOW_MS,
@@ -34,6 +34,9 @@ const automatic = {
 const granted = (situation: Situation, grants: readonly Grant[]): Situation => ({
   ...situation,
   observation: { ...situation.observation, grants, obeyingSinceMs: NOW_MS - 60_000 },
+});
+const restarting = (servers: readonly string[]): Partial<ClusterState> => ({
+  restart: { id: 'r', servers, rollout: { because: 'x', primary: 'last' } },
 });
 const LEASED: readonly Grant[] = [{ taskId: 't1', endsAtMs: NOW_MS + 4000 }];
 const OVER: readonly Grant[] = [{ taskId: 't1', endsAtMs: NOW_MS - 1 }];
@@ -212,6 +215,35 @@ const CASES: readonly Case[] = [
     situation: withReport(trio, 'pg1', { postgres: stoppedReport('in production') }),
     rule: 'failover-begin',
     because: /cannot run/,
+  },
+  {
+    name: 'the same, while restarts wait for another server',
+    situation: withState(
+      withReport(trio, 'pg1', { postgres: stoppedReport('in production') }),
+      restarting(['pg3', 'pg1']),
+    ),
+    rule: 'failover-begin',
+  },
+  {
+    name: 'the same in its own restart, and it says why it does not start',
+    situation: withState(
+      withReport(trio, 'pg1', {
+        postgres: stoppedReport('shut down'),
+        problem: { reason: 'StartFailed', message: 'no memory' },
+        restartedFor: 'r',
+      }),
+      restarting(['pg1']),
+    ),
+    rule: 'failover-begin',
+    because: /cannot run: no memory/,
+  },
+  {
+    name: 'it is stopped for its own restart',
+    situation: withState(
+      withReport(trio, 'pg1', { postgres: stoppedReport('shut down'), restartedFor: 'r' }),
+      restarting(['pg1']),
+    ),
+    rule: 'restart-waits',
   },
   {
     name: 'it is back after a long silence, and has just been told to start',

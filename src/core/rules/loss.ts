@@ -1,9 +1,11 @@
 /** When a primary is lost. What is only slow, restarting or unheard is not. */
 import { judgeCandidates } from '../candidates';
+import { type Report } from '../protocol';
 import { isRestoring } from '../restore/task';
 import { type SwarmSeen } from '../observation';
 import { type ServerView, type View } from '../situation';
 import { type ClusterState } from '../state';
+import { turnOf } from '../turn';
 
 /** Task states that a node reports when the container has ended (Docker API, `TaskState`). */
 const ENDED = ['complete', 'shutdown', 'failed', 'rejected'];
@@ -86,15 +88,29 @@ function isSomebodyFree({ servers, state, nowMs }: View): boolean {
  */
 function whyUnusable(view: View, { report, asPrimary }: ServerView): string | null {
   const { state } = view;
-  if (report === null || asPrimary !== null || state.change !== null || state.restart !== null) {
-    return null;
-  }
-  const isItsTurn = report.obeys?.term === state.term && report.obeys.task === 'primary';
-  if (!isItsTurn || judgeCandidates(view).fit.length === 0) return null;
+  if (report === null || asPrimary !== null || isMeantToBeAway(state, report)) return null;
+  if (!hasItsTask(state, report) || judgeCandidates(view).fit.length === 0) return null;
   const { postgres, problem } = report;
   if (postgres.state === 'starting') return whyNotAwaited(view, postgres.recoveryBytes ?? 0);
   if (downMs(view) < UNUSABLE_MAX_MS) return null;
   return `it cannot run: ${problem?.message ?? `PostgreSQL is ${postgres.state}`}`;
+}
+
+const hasItsTask = ({ term }: ClusterState, { obeys }: Report): boolean =>
+  obeys?.term === term && obeys.task === 'primary';
+
+const isMeantToBeAway = (state: ClusterState, report: Report): boolean =>
+  state.change !== null || isBeingRestarted(state, report);
+
+/** It was told to restart, and nothing is known that keeps it from coming back. */
+function isBeingRestarted(
+  state: ClusterState,
+  { postgres, problem, restartedFor }: Report,
+): boolean {
+  if (state.restart === null || turnOf(state) !== state.primary) return false;
+  if (postgres.state === 'stopping') return true;
+  if (problem !== null) return false;
+  return postgres.state === 'stopped' || restartedFor === state.restart.id;
 }
 
 /** How long it has had its task and not done it, beyond what the user wants to be waited. */
