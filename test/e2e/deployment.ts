@@ -35,13 +35,23 @@ export class Deployment {
     const deployment = new Deployment(lab);
     const stack = join(ROOT, 'manifests/pgswarm.yaml');
     await deployment.docker(['stack', 'deploy', '-c', stack, 'pgswarm']);
-    await deployment.docker(['service', 'update', '--force', '-q', '-d', 'pgswarm_operator']);
+    await deployment.#restartOperators();
     for (const cluster of await deployment.clusters()) {
       // A run that was broken off may have left it paused; then this works, else it is refused.
       await deployment.pgswarm('resume', cluster);
       await deployment.mustPgswarm('delete', cluster, '--volumes', '--yes');
     }
     return deployment;
+  }
+
+  /** Another update may be under way: then Swarm refuses this one for a moment. */
+  async #restartOperators(): Promise<void> {
+    const update = ['service', 'update', '--force', '-q', '-d', 'pgswarm_operator'];
+    await waitFor('Swarm to take an update of the operators', 60_000, async () => {
+      const { code, stderr } = await attempt(['docker', '-H', await this.manager(), ...update]);
+      if (code !== 0 && !stderr.includes('out of sequence')) throw new Error(stderr);
+      return code === 0 ? true : undefined;
+    });
   }
 
   /** Names of the clusters in the store. */
