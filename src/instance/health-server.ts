@@ -53,6 +53,8 @@ export function judgeReplica({ report }: Health, lagBytesMax: number | null): Ve
   return no(`${lagBytes} bytes behind, more than ${lagBytesMax}`);
 }
 
+const BASE = 'http://localhost';
+
 /** Answers until it is closed. */
 export async function serveHealth(
   port: number,
@@ -60,7 +62,13 @@ export async function serveHealth(
   metrics: Pick<Exposition, 'text' | 'contentType'>,
 ): Promise<Server> {
   const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const path = request.url ?? '/';
+    if (!URL.canParse(path, BASE)) {
+      // `//`, say. Whoever sends it must not end this program, and PostgreSQL with it.
+      response.writeHead(400).end();
+      return;
+    }
+    const { pathname, searchParams } = new URL(path, BASE);
     if (pathname === METRICS_PATH) {
       void sendMetrics(response, metrics);
       return;
