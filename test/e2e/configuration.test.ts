@@ -68,6 +68,10 @@ describe('settings of three servers', function () {
     await writer.start();
   });
 
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await deployment.keepLogs(CLUSTER, 'configuration');
+  });
+
   after(async () => {
     await writer.stop();
     await deployment.mustPgswarm('delete', CLUSTER, '--volumes', '--yes');
