@@ -36,6 +36,7 @@ export function violations(result: Result): string[] {
       ? [`${judgement.lost} acknowledged writes lost in spite of synchronous replication`]
       : []),
     ...late(result),
+    ...interrupted(result),
   ];
   const hasMoved = result.from !== result.to;
   if (cell.primary === 'moves' && !hasMoved) found.push('the primary did not move');
@@ -63,6 +64,15 @@ function late({ cell, backMs }: Result): string[] {
   return backMs !== null && backMs > maxMs
     ? [`redundancy was back after ${(backMs / 1000).toFixed(1)} s, more than ${maxMs / 1000} s`]
     : [];
+}
+
+/** The end of a fault is none: who took over goes on writing, but for an election. */
+const healingGapMaxMs = 10_000;
+
+function interrupted({ cell, healingGapMs }: Result): string[] {
+  if (cell.primary !== 'moves' || healingGapMs === null || healingGapMs <= healingGapMaxMs)
+    return [];
+  return [`no writes for ${(healingGapMs / 1000).toFixed(1)} s when the fault was over`];
 }
 
 /** Within a tenth of what the history knows: writes without an answer may be in it or not. */

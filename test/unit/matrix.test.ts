@@ -67,6 +67,8 @@ describe('the verdict on a repetition', () => {
   });
 
   it('finds a redundancy that came back late, or never', () => {
+    expect(violations(result({ healingGapMs: 10_001 }))).to.match(/no writes for 10\.0 s/);
+    expect(violations(result({ healingGapMs: 10_000 }))).to.deep.equal([]);
     expect(violations(result({ backMs: 15_001 }))).to.match(/after 15\.0 s, more than 15 s/);
     expect(violations(result({ backMs: null, problems: ['not back'] }))).to.deep.equal([
       'not back',
