@@ -1,7 +1,8 @@
 /**
  * `npm run bench:archive`: how fast a burst of WAL is archived, against the shell command that does
  * the least that is safe: copy, sync the file, rename, sync the directory. PostgreSQL's archiver is
- * played by a loop that runs the command for one segment after the other, as PostgreSQL does.
+ * played by a loop that runs the command for one segment after the other, as PostgreSQL does. Where
+ * pgBackRest is installed, its `archive-push` is measured in the same run.
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -15,6 +16,7 @@ import { nameOfSegment } from '../../src/core/archive/wal-files';
 import { availableCompressions } from '../../src/instance/archive/filters';
 import { ArchiveHands } from '../integration/support/archive-hands';
 import { seconds, step } from '../lab/progress';
+import { PgBackRest } from './pgbackrest';
 import { summarise } from './statistics';
 import { table } from './table';
 
@@ -56,14 +58,23 @@ async function main({ segments, rounds, directory, gzip = false }: Options): Pro
     await step('warming up', () => copyBurst(place, names));
     const copies: number[] = [];
     const bursts = new Map<Compression, Burst[]>();
+    const rivals = new Map<Compression, number[]>();
+    const pgBackRest = await PgBackRest.prepare(place);
     for (let round = 0; round < rounds; round += 1) {
       copies.push(await step('cp and sync', () => copyBurst(place, names)));
       for (const kind of kinds) {
         const burst = await step(`pgswarm, ${kind}`, () => archiveBurst(place, names, kind));
         bursts.set(kind, [...(bursts.get(kind) ?? []), burst]);
+        if (pgBackRest === null) continue;
+        await pgBackRest.begin();
+        const rival = await step(`pgBackRest, ${kind}`, () =>
+          burstOf(place, names, (name) => pgBackRest.command(kind, name)),
+        );
+        await pgBackRest.end();
+        rivals.set(kind, [...(rivals.get(kind) ?? []), rival]);
       }
     }
-    console.log(report(copies, bursts));
+    console.log(report(copies, bursts, rivals));
   } finally {
     await rm(place, { recursive: true });
   }
@@ -100,7 +111,7 @@ async function makeReady(place: string, names: readonly string[]): Promise<void>
 async function copyBurst(place: string, names: readonly string[]): Promise<number> {
   const target = join(place, 'copies');
   await mkdir(target);
-  const perSecond = await burst(place, names, (name) => [
+  const perSecond = await burstOf(place, names, (name) => [
     ...['sh', '-c', copyCommand, 'sh'],
     ...[join('pg_wal', name), name, target],
   ]);
@@ -127,7 +138,7 @@ async function archiveBurst(
   ];
   try {
     const before = hands.residentMegabytes();
-    const segmentsPerSecond = await burst(place, names, command);
+    const segmentsPerSecond = await burstOf(place, names, command);
     const grownMb = hands.residentMegabytes().most - before.now;
     const againMs: number[] = [];
     for (const name of names.slice(0, agains)) {
@@ -142,7 +153,7 @@ async function archiveBurst(
   }
 }
 
-async function burst(
+async function burstOf(
   place: string,
   names: readonly string[],
   commandOf: (name: string) => readonly string[],
@@ -163,7 +174,11 @@ async function run(cwd: string, [name = '', ...given]: readonly string[]): Promi
   if (status !== 0) throw new Error(`${name} ${given.join(' ')}: ${status ?? 'killed'}`);
 }
 
-function report(copies: readonly number[], bursts: ReadonlyMap<Compression, Burst[]>): string {
+function report(
+  copies: readonly number[],
+  bursts: ReadonlyMap<Compression, Burst[]>,
+  rivals: ReadonlyMap<Compression, number[]>,
+): string {
   const best = summarise(copies)?.median ?? NaN;
   const head = ['archive command', 'segments/s', 'min', 'max', '× cp', 'again, ms', 'RSS, + MB'];
   const row = (name: string, rates: readonly number[], rest: readonly string[]): string[] => {
@@ -185,7 +200,10 @@ function report(copies: readonly number[], bursts: ReadonlyMap<Compression, Burs
       ],
     ),
   );
-  return table(head, [row('cp, sync, mv, sync', copies, ['', '']), ...own]);
+  const others = [...rivals].map(([compression, rates]) =>
+    row(`pgBackRest, ${compression}`, rates, ['', '']),
+  );
+  return table(head, [row('cp, sync, mv, sync', copies, ['', '']), ...own, ...others]);
 }
 
 const sinceMs = performance.now();
