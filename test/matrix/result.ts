@@ -71,7 +71,7 @@ const healingGapMaxMs = 10_000;
 
 function interrupted({ cell, healingGapMs }: Result): string[] {
   if (cell.primary !== 'moves' || healingGapMs === null || healingGapMs <= healingGapMaxMs)
-    return [];
+    {return [];}
   return [`no writes for ${(healingGapMs / 1000).toFixed(1)} s when the fault was over`];
 }
 
