@@ -70,9 +70,10 @@ function late({ cell, backMs }: Result): string[] {
 const healingGapMaxMs = 10_000;
 
 function interrupted({ cell, healingGapMs }: Result): string[] {
-  if (cell.primary !== 'moves' || healingGapMs === null || healingGapMs <= healingGapMaxMs)
-    {return [];}
-  return [`no writes for ${(healingGapMs / 1000).toFixed(1)} s when the fault was over`];
+  const isLong = healingGapMs !== null && healingGapMs > healingGapMaxMs;
+  return cell.primary === 'moves' && isLong
+    ? [`no writes for ${(healingGapMs / 1000).toFixed(1)} s when the fault was over`]
+    : [];
 }
 
 /** Within a tenth of what the history knows: writes without an answer may be in it or not. */
