@@ -45,6 +45,7 @@ export function assignmentFor(view: View, server: ServerView): Assignment {
       ...settingsOf(spec, server.name === state.primary ? undefined : server.spec.late),
       ...(isOnTrial(state, server.name) ? { isIsolated: true } : {}),
     },
+    generation: view.generation,
     // Whoever has just started does not know what it has promised: it waits for the longest.
     ttlMs: Math.max(spec.failover.ttlMs, state.contract?.ttlMs ?? 0),
     rollCall: rollCallOf(state),

@@ -130,6 +130,18 @@ function withoutReport(situation: Situation, service: string): Situation {
   return { ...situation, observation: { ...situation.observation, reports } };
 }
 
+/** The standbys have heard what their primary has been restarted with. */
+function withLimitsReplayed(situation: Situation, { postgres }: Report): Situation {
+  if (postgres.state !== 'primary' || postgres.pendingRestart.length > 0) return situation;
+  return Object.entries(situation.observation.reports).reduce(
+    (after, [name, { report }]) =>
+      report.settings == null
+        ? after
+        : withReport(after, name, { ...report, settings: { ...report.settings, heldBack: [] } }),
+    situation,
+  );
+}
+
 export interface Deed {
   readonly server: string;
   /** In the user's words; null for what is not worth a line in a plan. */
@@ -152,6 +164,7 @@ export function afterInstances(situation: Situation): {
     if (done === null) continue;
     deeds.push({ server: name, text: done.text });
     after = withReport(after, name, done.report);
+    if (server === view.primary) after = withLimitsReplayed(after, done.report);
   }
   return { situation: after, deeds };
 }

@@ -91,6 +91,8 @@ export interface SettingsReport {
   readonly heldBack: readonly string[];
   /** PostgreSQL did not start with them, and runs with those from before. */
   readonly refused: Problem | null;
+  /** The spec whose settings it has been told; null: it is about to be. Absent: nobody knows. */
+  readonly generation?: number | null;
 }
 
 /** How the archiving of this server's WAL goes on. */
@@ -252,6 +254,8 @@ export interface Assignment {
   readonly term: number;
   readonly task: Task;
   readonly settings: InstanceSettings;
+  /** Of the spec that the settings are from; absent: an operator that does not say it. */
+  readonly generation?: number;
   /** Length of the leases in this cluster; an instance that has just started waits as long. */
   readonly ttlMs: number;
   /**

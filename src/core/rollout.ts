@@ -6,7 +6,7 @@ import { priorityOf } from './candidates';
 import { isLate } from './late';
 import { LIMIT_NAMES } from './limits';
 import { isBeingReplaced, isDrifted } from './rules/objects';
-import { isFollowing, pendingOf } from './rules/servers';
+import { heldBackOn, isFollowing, pendingOf } from './rules/servers';
 import { type ServerView, type View } from './situation';
 import { isToBeRelieved, turnOf } from './turn';
 
@@ -42,6 +42,9 @@ export function whyNotNow(view: View, server: string): string | null {
   if (server !== state.primary && primary?.asPrimary == null) {
     return 'the primary does not accept writes';
   }
+  if (isBehindLimits(view, server)) {
+    return `${server} has not replayed yet that the primary has lower limits`;
+  }
   if (isTooLow(view, server)) return null;
   const away = others.find((each) => !isFollowing(each, view));
   if (away !== undefined) return `${away.name} does not follow the primary`;
@@ -64,6 +67,14 @@ function isTooLow({ state, servers, primary }: View, name: string): boolean {
   if (standby === undefined || primary === null || name === state.primary) return false;
   const awaited = pendingOf(primary);
   return pendingOf(standby).some((each) => LIMIT_NAMES.includes(each) && !awaited.includes(each));
+}
+
+/** A start would still take the limits that the primary had before. */
+function isBehindLimits({ state, servers, primary }: View, name: string): boolean {
+  const standby = servers.find((each) => each.name === name);
+  if (standby === undefined || primary === null || name === state.primary) return false;
+  const awaited = pendingOf(primary);
+  return !isLate(standby.spec) && heldBackOn(standby).some((each) => !awaited.includes(each));
 }
 
 const isRunning = ({ asPrimary, asStandby }: ServerView): boolean =>

@@ -70,6 +70,12 @@ const SETTINGS_BLAMED: readonly string[] = [
   'SharedMemoryRefused',
 ];
 
+interface Start {
+  readonly starting: () => Promise<void>;
+  /** Ends the wait for it. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Starts with what is there from before: what was refused when it was tried is not even in its place
  * yet. Else with the settings of the last start. If that works, the others were to blame, and are not
@@ -78,7 +84,7 @@ const SETTINGS_BLAMED: readonly string[] = [
 export async function startAsBefore(
   { environment, state, log }: Performer,
   error: unknown,
-  starting: () => Promise<void>,
+  { starting, signal }: Start,
 ): Promise<void> {
   const directory = dataDirectory(environment.dataVolume);
   if (await hasFormerSettings(error, directory)) {
@@ -96,7 +102,9 @@ export async function startAsBefore(
   state.set({ refused: { text, problem: { reason: 'SettingsRolledBack', message } } });
   try {
     await starting();
-  } catch {
+  } catch (failure) {
+    // Whoever breaks this off does not wait for it any more; it goes on starting.
+    if (signal.aborted) throw failure;
     state.set({ refused: null });
     await writeSettings(directory, text, async () => await Promise.resolve());
     throw error;

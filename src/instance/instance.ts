@@ -303,7 +303,6 @@ export class Instance {
   }
 }
 
-/** Another pace of reports alone is no other work. */
 /** A standby that restores a backup streams from nobody, and may be on its way to anywhere. */
 function guidanceOf({ retention, late }: InstanceSettings, report: PostgresReport): Guidance {
   const standby = report.state === 'standby' ? report : null;
@@ -320,8 +319,9 @@ function guidanceOf({ retention, late }: InstanceSettings, report: PostgresRepor
   };
 }
 
+/** Another pace of reports alone is no other work, nor is a spec that is new to others. */
 function isSameWork(a: Assignment, b: Assignment): boolean {
-  const withoutPace = (assignment: Assignment): string =>
-    JSON.stringify({ ...assignment, reportEveryMs: 0 });
-  return withoutPace(a) === withoutPace(b);
+  const workOf = (assignment: Assignment): string =>
+    JSON.stringify({ ...assignment, reportEveryMs: 0, generation: 0 });
+  return workOf(a) === workOf(b);
 }

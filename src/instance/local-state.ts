@@ -153,8 +153,6 @@ export class LocalState {
     tenure: Permission,
   ): LocalFacts {
     const { assignment, volume, upstream, checkpointedFor } = this.#values;
-    const isSame = (applied: InstanceSettings | null): boolean =>
-      JSON.stringify(applied) === JSON.stringify(assignment?.settings ?? null);
     return {
       task: assignment?.task ?? null,
       term: assignment?.term ?? null,
@@ -163,8 +161,8 @@ export class LocalState {
       rejoin: this.#values.rejoin,
       postgres: report,
       upstream,
-      hasSettings: isSame(this.#values.settingsApplied),
-      hasRoles: isSame(this.#values.rolesEnsured),
+      hasSettings: this.#isOfAssignment(this.#values.settingsApplied),
+      hasRoles: this.#isOfAssignment(this.#values.rolesEnsured),
       slots: rare?.slots ?? null,
       checkpointedFor,
       streamProblem,
@@ -175,6 +173,17 @@ export class LocalState {
       restartedFor: this.#values.restartedFor,
       positions: this.#values.positions,
     };
+  }
+
+  #isOfAssignment(settings: InstanceSettings | null): boolean {
+    const { assignment } = this.#values;
+    return JSON.stringify(settings) === JSON.stringify(assignment?.settings ?? null);
+  }
+
+  #told(): { readonly generation?: number | null } {
+    const { assignment, settingsApplied } = this.#values;
+    if (assignment?.generation === undefined) return {};
+    return { generation: this.#isOfAssignment(settingsApplied) ? assignment.generation : null };
   }
 
   /** The present, without a sequence number. */
@@ -196,7 +205,7 @@ export class LocalState {
       obeys,
       volume,
       postgres: withPending(postgres, assignment),
-      settings: { heldBack, refused: refused?.problem ?? null },
+      settings: { heldBack, refused: refused?.problem ?? null, ...this.#told() },
       busy,
       problem,
       checkpointedFor,

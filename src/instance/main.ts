@@ -30,6 +30,7 @@ import { Rehearsals } from './restore/rehearsals';
 import { Present } from './restore/present';
 import { RoomKeeper } from './room-keeper';
 import { Restoring } from './restore/restoring';
+import { LimitsWatch } from './limits-watch';
 import { Summaries } from './summaries';
 import { dataDirectory, NO_MARKS, openVolume, spoolFolder, readMarks, readVolume } from './volume';
 
@@ -190,6 +191,7 @@ function assemble(
     onChange,
   });
   const summaries = new Summaries({ directory, majorVersion, postgres, log });
+  new LimitsWatch({ state, machine, directory, binDirectory, log });
   const restored = (): string | null => state.values.marks.restored;
   const missed = (): string | null => state.values.missed;
   const upstream = (): Upstream | null => state.values.upstream;

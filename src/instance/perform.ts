@@ -318,7 +318,7 @@ async function start(
   } catch (error) {
     // Former settings would open the doors of a copy that nobody may reach.
     if (options.isSecluded === true) throw error;
-    await startAsBefore(performer, error, starting);
+    await startAsBefore(performer, error, { starting, signal });
   }
   await keepSettings(dataDirectory(environment.dataVolume));
 }

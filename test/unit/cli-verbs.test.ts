@@ -740,6 +740,24 @@ describe('verbs', () => {
       expect(ran.text).to.include('the wish for pg2 is taken back');
     });
 
+    it('waits for the next leader when one has just gone', async () => {
+      const made = { ...(await world(pair)), ...done };
+      const output = recordingOutput();
+      const ports = portsOf(made, output);
+      const access = ports.connect();
+      let questions = 0;
+      const cluster: typeof access.operator.cluster = (name) => {
+        questions += 1;
+        if (questions < 4) {
+          return Promise.reject(new OperatingError('transient', 'NoLeader', 'nobody leads'));
+        }
+        return access.operator.cluster(name);
+      };
+      const connect = () => ({ ...access, operator: { ...access.operator, cluster } });
+      expect(await runCli(['promote', 'orders', 'pg2'], { ...ports, connect })).to.equal(0);
+      expect(output.text()).to.match(/nobody leads\n.*pg2 is the primary of orders now/s);
+    });
+
     it('is no use without an operator', async () => {
       const ran = await type('promote orders pg2', pair, { situation: null });
       expect([ran.code, ran.state.request]).to.deep.equal([1, null]);

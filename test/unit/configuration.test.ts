@@ -77,6 +77,14 @@ const rows: readonly Row[] = [
     because: /it waits: a dump is being loaded/,
   },
   {
+    name: 'a standby that has not been told: it may need the restart, too, and come first',
+    situation: withReport(waiting, 'pg2', {
+      settings: { heldBack: [], refused: null, generation: waiting.record.generation - 1 },
+    }),
+    rule: 'restart-pending',
+    because: /it waits: pg2 has not been told the settings yet/,
+  },
+  {
     name: 'the only standby of commits that must wait for one',
     situation: told(running({ replication: SYNCHRONOUS }), MORE),
     rule: 'restart-pending',
@@ -216,6 +224,22 @@ describe('configuration', () => {
       'steady',
     ]);
     expect(end.state?.term).to.equal(three.state?.term);
+  });
+
+  it('restarts a standby for a lower limit only when it has replayed that the primary has it', () => {
+    const restart = {
+      id: 'r',
+      servers: ['pg2'],
+      rollout: { because: '', primary: 'first' },
+    } as const;
+    const lowered = withState(pair, { restart });
+    const orderWith = (heldBack: readonly string[]): unknown => {
+      const told = withReport(lowered, 'pg2', { settings: { heldBack, refused: null } });
+      const task = assignmentIn(viewOf(told, told.state!), 'pg2')?.task;
+      return task !== undefined && 'restartFor' in task ? task.restartFor : undefined;
+    };
+    expect(orderWith(['max_connections'])).to.equal(null);
+    expect(orderWith([])).to.equal('r');
   });
 
   it('raises one and lowers another: what standbys need for themselves comes first', () => {

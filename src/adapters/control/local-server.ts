@@ -92,7 +92,7 @@ async function passOn(
     });
     return answer.status === NOT_LEADER ? NOBODY_LEADS : answer;
   } catch (error) {
-    const text = `The leading operator at ${leader} does not answer: ${messageOf(error)}. Another one takes over within 10 s; try again.`;
+    const text = `The leading operator at ${leader} does not answer: ${messageOf(error)}. Another one takes over within 10 s.`;
     return refusalOf(503, 'LeaderSilent', text);
   } finally {
     exchange.close();

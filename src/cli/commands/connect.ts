@@ -3,6 +3,7 @@ import { isLate } from '../../core/late';
 import { type ServerStatus, type Status } from '../../core/status';
 import { loadCluster } from '../cluster';
 import { DONE, refusal, type ExitCode } from '../exit';
+import { askLeader } from '../leader';
 import { type CliPorts } from '../ports';
 import { connectionUri, type SessionRole } from '../uri';
 
@@ -31,7 +32,8 @@ export async function run(
 }
 
 async function passwordOf(ports: CliPorts, cluster: string): Promise<string> {
-  return (await ports.connect().operator.credentials(cluster)).password;
+  const { operator } = ports.connect();
+  return (await askLeader(ports, () => operator.credentials(cluster))).password;
 }
 
 /**

@@ -1,10 +1,12 @@
 /** `pgswarm page`: a link to the web page, with the token that opens it. */
 import { DONE, refusal, type ExitCode } from '../exit';
+import { askLeader } from '../leader';
 import { type CliPorts } from '../ports';
 
-export async function run({ connect, output }: CliPorts): Promise<ExitCode> {
-  const access = connect();
-  const { port, token } = await access.operator.page();
+export async function run(ports: CliPorts): Promise<ExitCode> {
+  const { output } = ports;
+  const access = ports.connect();
+  const { port, token } = await askLeader(ports, () => access.operator.page());
   // Of no cluster in particular: only the nodes matter.
   const { nodes } = await access.observe('');
   const [manager] = nodes.filter(({ isManager, state }) => isManager && state === 'ready');

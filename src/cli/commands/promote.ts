@@ -9,10 +9,11 @@ import { switchoverObstacle } from '../../core/rules/request';
 import { type ServerView, type View } from '../../core/situation';
 import { type ClusterState, type PromotionRequest } from '../../core/state';
 import { promotionRequested } from '../../core/transitions';
-import { loadCluster, type Known } from '../cluster';
+import { type Known } from '../cluster';
 import { confirm } from '../confirm';
 import { DONE, refusal, type ExitCode } from '../exit';
 import { expectedLoss } from '../expected-loss';
+import { loadHeard } from '../leader';
 import { fold } from '../output';
 import { type CliPorts } from '../ports';
 import { fileWish } from '../record';
@@ -33,11 +34,10 @@ export async function run(
   server: string,
   options: PromoteOptions,
 ): Promise<ExitCode> {
-  const known = await loadCluster(ports, cluster);
+  const known = await loadHeard(ports, cluster);
   serverNamed(known.view.spec, server);
   refuseUnfit(known.view.state, server);
   if (known.view.state.primary === server) return takeBackAny(ports, known, server);
-  if (known.silence !== null) throw refusal('OperatorSilent', known.silence);
   const warning = warningOf(known.view, server, options);
   if (warning !== null && options.yes !== true) await confirm(ports, { warning, word: server });
   else if (warning !== null) ports.output.note(warning);

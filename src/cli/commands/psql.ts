@@ -11,6 +11,7 @@ import { type ClusterState } from '../../core/state';
 import { readSpec, readState } from '../cluster';
 import { refusal, type ExitCode } from '../exit';
 import { type ExecutionStreams } from '../docker-exec';
+import { askLeader } from '../leader';
 import { type CliPorts, type Credentials } from '../ports';
 import { SESSION_ATTRIBUTES, type SessionRole } from '../uri';
 
@@ -40,7 +41,7 @@ export async function run(
     preview === true
       ? previewEnvironment(spec, state?.value.rehearsal ?? null)
       : libpqEnvironment(spec, state?.value ?? null, role);
-  const credentials = await access.operator.credentials(cluster);
+  const credentials = await askLeader(ports, () => access.operator.credentials(cluster));
   const passFile = await keepPassword(ports, credentials);
   const environment = [
     ...server,

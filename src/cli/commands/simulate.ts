@@ -8,8 +8,9 @@ import { upgradedSpec, type SpecRecord } from '../../core/spec';
 import { type ClusterState } from '../../core/state';
 import { findLost, type Lost } from '../../core/what-if/lost';
 import { whatIf } from '../../core/what-if/what-if';
-import { clusterNames, loadCluster, type Known } from '../cluster';
+import { clusterNames, type Known } from '../cluster';
 import { DONE, refusal, type ExitCode } from '../exit';
+import { loadHeard } from '../leader';
 import { serialised, type Format } from '../output';
 import { type CliPorts } from '../ports';
 import { whatIfText, type Neighbour } from '../what-if-text';
@@ -24,7 +25,7 @@ export async function run(
   cluster: string,
   { lose, output: format }: SimulateOptions,
 ): Promise<ExitCode> {
-  const known = await loadCluster(ports, cluster);
+  const known = await loadHeard(ports, cluster);
   const { situation, view } = known;
   if (situation.state === null || known.silence !== null) throw unknownState(known, cluster);
   const found = findLost(view, lose);

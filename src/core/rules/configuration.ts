@@ -90,6 +90,8 @@ function whyNotYet(view: View, server: string): string | null {
   const { state, situation, generation } = view;
   const { rollouts } = state;
   if (refusalsIn(view).length > 0) return 'a server has refused its settings';
+  const untold = view.servers.find((each) => !isTold(view, each));
+  if (untold !== undefined) return `${untold.name} has not been told the settings yet`;
   if (state.backup?.begun != null) return 'a backup is being taken';
   if (state.load?.begun != null) return 'a dump is being loaded';
   const isEnough =
@@ -99,6 +101,12 @@ function whyNotYet(view: View, server: string): string | null {
     return `${rollouts.count} rounds of restarts have not brought it into force`;
   }
   return whyNotNow(view, server);
+}
+
+/** What a server needs a restart for shows only when it has been told its settings. */
+function isTold({ generation }: View, { report, asPrimary, asStandby }: ServerView): boolean {
+  const told = report?.settings?.generation;
+  return told === undefined || told === generation || (asPrimary ?? asStandby) === null;
 }
 
 const isAtRest = ({ state, primary }: View): boolean =>
