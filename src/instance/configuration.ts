@@ -21,8 +21,11 @@ import { operatorNetworks } from './operator-networks';
 import { type Performer } from './perform';
 import { dataDirectory } from './volume';
 
-/** Writes the settings of the assignment; they count as applied when `use` has worked with them. */
-export async function configure(performer: Performer, use: () => Promise<void>): Promise<void> {
+/** Writes the settings of the assignment; those that `use` has worked with. */
+export async function configure(
+  performer: Performer,
+  use: () => Promise<void>,
+): Promise<InstanceSettings> {
   const { environment, machine, state } = performer;
   const settings = settingsOf(state);
   const directory = dataDirectory(environment.dataVolume);
@@ -35,13 +38,14 @@ export async function configure(performer: Performer, use: () => Promise<void>):
   }
   state.set({ heldBack: Object.keys(heldBackBy(settings, machine, limits)) });
   await writeHba(directory, await renderAccess(performer), use);
-  state.set({ settingsApplied: settings });
+  return settings;
 }
 
 export async function reconfigure(performer: Performer): Promise<void> {
-  const { environment, postgres } = performer;
+  const { environment, postgres, state } = performer;
+  let settings: InstanceSettings;
   try {
-    await configure(performer, async () => {
+    settings = await configure(performer, async () => {
       if (!isWarm(postgres.report)) await checkHba(postgres.connection);
     });
   } catch (error) {
@@ -49,6 +53,7 @@ export async function reconfigure(performer: Performer): Promise<void> {
     throw error;
   }
   await postgres.reload();
+  state.set({ settingsApplied: settings });
 }
 
 /** It lets nobody in, so that it can tell of no line that is wrong either. */

@@ -69,6 +69,7 @@ export class Instance {
       rehearsals: () => this.#parts.rehearsals.report(),
       restoring: () => this.#parts.restoring.report(),
       promiseLeftMs: () => this.#promiseLeftMs,
+      hasSeenReload: () => this.#parts.postgres.hasSeenReload,
     });
     this.#parts = options.assemble(this.#state, () => this.#changed());
     const { postgres, guard } = this.#parts;

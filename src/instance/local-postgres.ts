@@ -115,6 +115,11 @@ export class LocalPostgres {
     return this.#phase === 'running' ? this.#observer.rare : null;
   }
 
+  /** Whether what a reload has changed, and what it could not, is known; a warm standby says neither. */
+  get hasSeenReload(): boolean {
+    return this.#warm.report !== null || this.#observer.hasSeenReload;
+  }
+
   /** Why a standby has not been streaming for a while; null when it is, or nothing is known. */
   get streamProblem(): Problem | null {
     const words = this.#streamFailures.lasting(performance.now(), this.#observer.isStreaming);

@@ -84,6 +84,8 @@ export interface LocalStateOptions {
   readonly restoring: () => Pick<Report, 'prospect' | 'restored'>;
   /** How long this instance will not be promoted yet; null when it may be. */
   readonly promiseLeftMs: () => number | null;
+  /** What PostgreSQL waits for a restart with is known since it was told its settings. */
+  readonly hasSeenReload: () => boolean;
 }
 
 /** A warm standby cannot be asked whether it waits for a restart. */
@@ -183,7 +185,8 @@ export class LocalState {
   #told(): { readonly generation?: number | null } {
     const { assignment, settingsApplied } = this.#values;
     if (assignment?.generation === undefined) return {};
-    return { generation: this.#isOfAssignment(settingsApplied) ? assignment.generation : null };
+    const isTold = this.#isOfAssignment(settingsApplied) && this.#options.hasSeenReload();
+    return { generation: isTold ? assignment.generation : null };
   }
 
   /** The present, without a sequence number. */

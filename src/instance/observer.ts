@@ -34,6 +34,9 @@ export class Observer {
   #running: RunningReport | null = null;
   #rare: RareFacts | null = null;
   #rareDueAtMs = 0;
+  #rareBeganAtMs = 0;
+  /** When the last reload has reached all processes. */
+  #reloadedAtMs = 0;
   /** The latest that was seen since the server was started: it never goes back. */
   #timeline = 0;
   /** How far the upstream's WAL went, by all that was heard since then. */
@@ -91,8 +94,11 @@ export class Observer {
   async observe(): Promise<void> {
     try {
       if (performance.now() >= this.#rareDueAtMs) {
+        const beganAtMs = performance.now();
+        // First, for a reload in the midst of it has it asked again.
+        this.#rareDueAtMs = beganAtMs + RARE_EVERY_MS;
         this.#rare = await observeRarely(this.connection, this.#directory);
-        this.#rareDueAtMs = performance.now() + RARE_EVERY_MS;
+        this.#rareBeganAtMs = beganAtMs;
       }
       const running = await observeServer(this.connection, this.#rare?.pendingRestart ?? []);
       // PostgreSQL forgets with the walreceiver, so when the upstream dies, what that knew.
@@ -105,6 +111,7 @@ export class Observer {
         this.#log.warn('PostgreSQL does not answer', { error: messageOf(error) });
       }
       this.#running = null;
+      this.#rareDueAtMs = 0;
     }
     this.#onChange();
   }
@@ -123,7 +130,14 @@ export class Observer {
 
   /** What is asked rarely is asked as soon as a reload has had its effect. */
   expectReload(): void {
-    this.#rareDueAtMs = performance.now() + RELOAD_SETTLES_MS;
+    this.#reloadedAtMs = performance.now() + RELOAD_SETTLES_MS;
+    this.#rareDueAtMs = this.#reloadedAtMs;
+    this.#wake();
+  }
+
+  /** What is known is from after the last reload. */
+  get hasSeenReload(): boolean {
+    return this.#rareBeganAtMs >= this.#reloadedAtMs;
   }
 
   async #observeUntilEnded(ended: AbortSignal): Promise<void> {
@@ -145,6 +159,8 @@ export class Observer {
       this.#running?.state === 'standby' &&
       !this.isStreaming &&
       performance.now() - this.#beganAtMs < SETTLING_MS;
-    return isSettling ? SETTLING_POLL_MS : this.#everyMs;
+    if (isSettling) return SETTLING_POLL_MS;
+    if (this.hasSeenReload) return this.#everyMs;
+    return Math.min(this.#everyMs, Math.max(0, this.#reloadedAtMs - performance.now()));
   }
 }

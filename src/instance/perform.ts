@@ -314,7 +314,8 @@ async function start(
   state.set({ rolesEnsured: null, settingsApplied: null, syncApplied });
   state.noteRestart();
   try {
-    await (state.values.assignment === null ? starting() : configure(performer, starting));
+    if (state.values.assignment === null) await starting();
+    else state.set({ settingsApplied: await configure(performer, starting) });
   } catch (error) {
     // Former settings would open the doors of a copy that nobody may reach.
     if (options.isSecluded === true) throw error;

@@ -24,6 +24,7 @@ export type PostgresPort = Pick<
   LocalPostgres,
   | 'report'
   | 'rare'
+  | 'hasSeenReload'
   | 'streamProblem'
   | 'isSecluded'
   | 'mayWrite'

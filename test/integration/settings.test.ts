@@ -33,15 +33,20 @@ describe('settings of running servers', function () {
   let pg2: InstanceProcess;
   let systemIdentifier = '';
   let restarts = 0;
+  let generation = 0;
 
   /** Both get the same parameters, and one is told to restart. */
   function tell(parameters: Readonly<Record<string, string>>, restarting?: 'pg1' | 'pg2'): string {
     restarts += restarting === undefined ? 0 : 1;
+    generation += 1;
     const id = `r${restarts}`;
     const settings = settingsWith({ parameters });
     const restartFor = (server: string): string | null => (server === restarting ? id : null);
     const slots = [slotName('pg2')];
-    leader.assign('pg1', primaryWith({ slots, restartFor: restartFor('pg1') }), { settings });
+    leader.assign('pg1', primaryWith({ slots, restartFor: restartFor('pg1') }), {
+      settings,
+      generation,
+    });
     const from = { server: 'pg1', host: '127.0.0.1', port: pg1.port, slot: slotName('pg2') };
     const standby: Task = {
       kind: 'standby',
@@ -50,7 +55,7 @@ describe('settings of running servers', function () {
       sync: null,
       restartFor: restartFor('pg2'),
     };
-    leader.assign('pg2', standby, { settings });
+    leader.assign('pg2', standby, { settings, generation });
     return id;
   }
 
@@ -139,7 +144,11 @@ describe('settings of running servers', function () {
     const more = { ...SMALL, max_connections: '60' };
     tell(more);
     for (const server of ['pg1', 'pg2']) {
-      await leader.until(server, (each) => pendingOf(each).includes('max_connections'));
+      const isTold = ({ settings }: Report): boolean => settings?.generation === generation;
+      const { report } = await leader.until(server, isTold);
+      expect(pendingOf(report), 'known when it says that it was told').to.include(
+        'max_connections',
+      );
     }
     await restart('pg2', more);
     await restart('pg1', more);

@@ -22,6 +22,8 @@ const QUERY_MS = 1;
 const STREAM_PROBLEM_MS = 2_000;
 
 export class SimLocalPostgres implements PostgresPort {
+  /** Nothing that is simulated needs a restart. */
+  readonly hasSeenReload = true;
   readonly #model: Postgres;
   readonly #newProcess: () => SimProcess;
   readonly #manager: SimProcess;
