@@ -167,7 +167,7 @@ describe('settings of running servers', function () {
     await leader.until('pg2', (each) => pendingOf(each).includes('max_connections'));
     const after = await restart('pg2', SMALL);
     expect(await connections(pg2)).to.equal('40');
-    expect(after.settings).to.deep.equal({ heldBack: [], refused: null });
+    expect(after.settings).to.deep.include({ heldBack: [], refused: null });
   });
 
   it('runs with the settings from before where PostgreSQL does not start with new ones', async () => {
