@@ -9,7 +9,10 @@ import type * as Operator from './operator/main';
 async function main(argv: readonly string[]): Promise<number> {
   switch (argv[0] ?? '') {
     case 'operator':
-      return (require('./operator/main') as typeof Operator).runOperator(process.env);
+      return (require('./operator/main') as typeof Operator).runOperator(
+        argv.slice(1),
+        process.env,
+      );
     case 'instance':
       return (require('./instance/main') as typeof InstanceManager).runInstance(process.env);
     default:

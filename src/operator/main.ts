@@ -14,6 +14,7 @@ import { createSwarm } from '../adapters/swarm/swarm';
 import { messageOf } from '../core/errors';
 import { parseGitSettings, type Parsed as GitSource } from '../core/git/settings';
 import { OPERATOR_PORT, OPERATOR_SOCKET } from '../core/names';
+import { operatorCall, OPERATOR_USAGE } from './arguments';
 import { cliRoutes, pushRoute } from './cli-routes';
 import { followGit } from './git-source';
 import { serveWebhook } from './git-webhook';
@@ -32,7 +33,16 @@ import { watchFolder } from './watched-folder';
 const clock: Clock = { monotonicMs: () => performance.now(), now: () => new Date() };
 
 /** `pgswarm operator`: runs until SIGTERM. */
-export async function runOperator(environment: NodeJS.ProcessEnv): Promise<number> {
+export async function runOperator(
+  args: readonly string[],
+  surroundings: NodeJS.ProcessEnv,
+): Promise<number> {
+  const call = operatorCall(args, surroundings);
+  if (call.kind === 'usage') {
+    process.stdout.write(OPERATOR_USAGE);
+    return 0;
+  }
+  const { environment } = call;
   const node = environment['PGSWARM_NODE'] ?? 'node';
   const log = createLog({ component: 'operator', node });
   const metricsAt = metricsPort(environment['PGSWARM_METRICS_PORT']);
