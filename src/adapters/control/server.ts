@@ -11,6 +11,7 @@ import {
   type Report,
 } from '../../core/protocol';
 import { type Log } from '../log';
+import { timeLimit } from '../time-limit';
 import { answerOf, parseBody, refusalOf, type Answer } from './json-http';
 import { answerQuestion, type Route } from './routes';
 import { createSignedServer, type GenuineRequest } from './signed-server';
@@ -75,7 +76,7 @@ async function answerWatch(
   const elsewhere = ports.notLeader();
   if (elsewhere !== null) return answerOf(elsewhere, NOT_LEADER);
   const { server, digest } = question;
-  const ended = AbortSignal.any([signal, AbortSignal.timeout(WATCH_TIMEOUT_MS)]);
+  const ended = timeLimit(WATCH_TIMEOUT_MS, signal);
   await ports.waitForChange(cluster, { server, digest }, ended);
   return answerOf({});
 }

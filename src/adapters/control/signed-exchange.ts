@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { type Readable } from 'node:stream';
 import { OperatingError } from '../../core/errors';
+import { timeLimit } from '../time-limit';
 import { type Endpoint } from './operator-directory';
 import {
   ANSWER_HEADER,
@@ -94,7 +95,6 @@ export class SignedExchange {
     { path, body, timeoutMs, signal }: Question,
     nonce: string,
   ): Promise<IncomingMessage> {
-    const silence = AbortSignal.timeout(timeoutMs);
     return await new Promise((resolve, reject) => {
       const outgoing = request({
         host,
@@ -102,7 +102,7 @@ export class SignedExchange {
         path,
         method: 'POST',
         agent: this.#agent,
-        signal: signal === undefined ? silence : AbortSignal.any([silence, signal]),
+        signal: timeLimit(timeoutMs, ...(signal === undefined ? [] : [signal])),
         headers: {
           'content-type': 'application/json',
           'content-length': Buffer.byteLength(body),

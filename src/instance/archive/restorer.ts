@@ -12,6 +12,7 @@ import {
   renderWalFile,
   type WalFile,
 } from '../../core/archive/wal-files';
+import { timeLimit } from '../../adapters/time-limit';
 import { messageOf } from '../../core/errors';
 import { type ArchiveStore } from './archive-store';
 import { move, Spool } from './spool';
@@ -119,8 +120,7 @@ export class Restorer {
     // Of its own: one that comes after it was given up must not appear where PostgreSQL looks.
     const received = this.#spool.pathOf(`${renderWalFile(file)}.peer${this.#peerFiles}`);
     const limitMs = file.kind === 'segment' ? SEGMENT_MAX_MS : OTHER_MAX_MS;
-    const limits = [gone, this.#asking.signal, AbortSignal.timeout(limitMs)];
-    const signal = AbortSignal.any(limits);
+    const signal = timeLimit(limitMs, gone, this.#asking.signal);
     const fetching = this.#options.fetchFromPeer(file, received, signal).catch(unreachable);
     const answer = await Promise.race([fetching, aborted(signal)]);
     if (answer !== 'fetched') return answer;
