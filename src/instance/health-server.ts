@@ -1,8 +1,10 @@
 /** Health for load balancers and people, 200 or 503, and why as JSON; metrics for Prometheus. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { METRICS_PATH, sendMetrics } from '../adapters/metrics/metrics-server';
 import { type Exposition } from '../adapters/metrics/exposition';
+import { answering, answerOfError, urlOf } from '../adapters/control/json-http';
+import { type Log } from '../adapters/log';
 import { lsnBytes } from '../core/lsn';
 import { type Report, type Task } from '../core/protocol';
 
@@ -53,30 +55,26 @@ export function judgeReplica({ report }: Health, lagBytesMax: number | null): Ve
   return no(`${lagBytes} bytes behind, more than ${lagBytesMax}`);
 }
 
-const BASE = 'http://localhost';
-
 /** Answers until it is closed. */
 export async function serveHealth(
   port: number,
   health: () => Health,
   metrics: Pick<Exposition, 'text' | 'contentType'>,
+  log: Log,
 ): Promise<Server> {
-  const server = createServer((request, response) => {
-    const path = request.url ?? '/';
-    if (!URL.canParse(path, BASE)) {
-      // `//`, say. Whoever sends it must not end this program, and PostgreSQL with it.
-      response.writeHead(400).end();
-      return;
-    }
-    const { pathname, searchParams } = new URL(path, BASE);
+  const tell = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { pathname, searchParams } = urlOf(request);
     if (pathname === METRICS_PATH) {
-      void sendMetrics(response, metrics);
+      await sendMetrics(response, metrics);
       return;
     }
     const { status, body } = answer(pathname, searchParams, health());
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(`${JSON.stringify(body)}\n`);
-  });
+  };
+  const server = createServer(
+    answering(log, tell, (error) => answerOfError(error, 'instance manager')),
+  );
   server.listen(port);
   await once(server, 'listening');
   return server;

@@ -122,6 +122,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     environment.httpPort,
     () => instance.health(),
     metrics.exposition,
+    log,
   );
   const terminate = (signal: NodeJS.Signals): void => {
     log.info('Told to end: stopping PostgreSQL', { signal });

@@ -16,6 +16,7 @@ export function serveWebhook(git: Parsed, ports: LocalPorts): () => void {
     secret: () => readSecret(secretFile),
     pushed: () => askLeader(ports)(PUSHED),
     refused: (because, from) => log.warn('a webhook was refused', { because, from }),
+    log,
   });
   server.on('error', (error) => {
     log.error('webhooks cannot be listened for', { port, message: messageOf(error) });

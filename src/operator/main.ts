@@ -207,7 +207,7 @@ async function expose(
 ): Promise<Server | null> {
   if (port === null) return null;
   try {
-    return await serveMetrics({ port, host }, exposition);
+    return await serveMetrics({ port, host }, exposition, log);
   } catch (error) {
     log.error('the metrics cannot be asked for', { host, port, message: messageOf(error) });
     return null;

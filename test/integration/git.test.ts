@@ -100,6 +100,7 @@ describe('following a Git repository', function () {
         return Promise.resolve(answerOf({}));
       },
       refused: () => undefined,
+      log: createLogger({ silent: true }),
     });
     await new Promise<void>((resolve) => hook.listen(0, '127.0.0.1', resolve));
     const post = async (secret: string): Promise<number> => {

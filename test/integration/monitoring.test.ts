@@ -10,6 +10,7 @@ import { connect, createServer, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { createLogger } from 'winston';
 import { serveMetrics } from '../../src/adapters/metrics/metrics-server';
 import { eventually } from '../support/eventually';
 import { alertRules, metricsNamedIn, MONITORING, readMonitoring } from '../support/monitoring';
@@ -64,6 +65,7 @@ describe('monitoring with a real Prometheus', function () {
       await serveMetrics(
         { port: metricsPort, host: OPERATOR_ADDRESS },
         operator.metrics.exposition,
+        createLogger({ silent: true }),
       ),
     );
     servers.push(passOn({ port: metricsPort, host: INSTANCE_ADDRESS }, () => instance.httpPort));

@@ -413,7 +413,11 @@ describe('where Prometheus asks', () => {
     return await fetch(`http://127.0.0.1:${port}${path}`);
   };
   before(async () => {
-    server = await serveMetrics({ port: 0, host: '127.0.0.1' }, exposition);
+    server = await serveMetrics(
+      { port: 0, host: '127.0.0.1' },
+      exposition,
+      createLogger({ silent: true }),
+    );
   });
   after(() => {
     server.close();

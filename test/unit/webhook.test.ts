@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import { createLogger } from 'winston';
 import { answerOf } from '../../src/adapters/control/json-http';
 import { createWebhookServer } from '../../src/adapters/git/webhook';
 
@@ -28,6 +29,7 @@ describe('the webhook', () => {
         return Promise.resolve(answerOf({}));
       },
       refused: () => undefined,
+      log: createLogger({ silent: true }),
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhook`;

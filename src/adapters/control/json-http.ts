@@ -1,7 +1,8 @@
-/** The little that all our servers share: bodies with a bound, answers in JSON. */
-import { type IncomingMessage, type ServerResponse } from 'node:http';
+/** The little that all our servers share: bodies with a bound, answers in JSON, none that ends us. */
+import { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { type Readable } from 'node:stream';
 import { messageOf, OperatingError, type ErrorKind } from '../../core/errors';
+import { type Log } from '../log';
 
 /** More than any report or spec needs. */
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -38,6 +39,47 @@ export function answerOfError(error: unknown, who = 'operator'): Answer {
     return refusalOf(STATUS_OF[error.kind], error.code, error.message);
   }
   return refusalOf(500, 'InternalError', `The ${who} has made a mistake; its log says more.`);
+}
+
+/**
+ * What a server does with each request: whatever `answer` throws, at once or later, is logged, and
+ * answered as `told` says. Uncaught it would end the program: an instance manager, and its PostgreSQL.
+ */
+export function answering(
+  log: Log,
+  answer: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
+  told: (error: unknown) => Answer = answerOfError,
+): RequestListener {
+  const outlive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      await answer(request, response);
+    } catch (error) {
+      const path = request.url ?? '';
+      if (!response.destroyed) noteFailure(log, path, error);
+      else log.debug('a request was given up', { path, message: messageOf(error) });
+      // In the middle of an answer: whoever reads it sees that it is not whole.
+      if (response.headersSent) response.destroy();
+      // The rest of the body is not waited for.
+      else send(response, told(error), { connection: 'close' });
+    }
+  };
+  return (request, response) => void outlive(request, response);
+}
+
+/** A mistake of our own is for the log: its answer only says that there is one. */
+export function noteFailure(log: Log, path: string, error: unknown): void {
+  if (error instanceof OperatingError && error.kind !== 'fatal') {
+    log.debug('a request was refused', { path, message: error.message });
+  } else {
+    log.error('a request could not be answered', { path, error });
+  }
+}
+
+/** Not every path that can be sent is one: `//`, say. */
+export function urlOf({ url = '/' }: IncomingMessage): URL {
+  const [base, text] = ['http://localhost', 'The path of the request cannot be read.'];
+  if (URL.canParse(url, base)) return new URL(url, base);
+  throw new OperatingError('refused', 'PathUnreadable', text);
 }
 
 export async function readBody(

@@ -3,13 +3,22 @@
  * there may ask. An operator that does not lead passes the question on to the one that does.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { dirname } from 'node:path';
 import { messageOf } from '../../core/errors';
 import { OPERATOR_SOCKET } from '../../core/names';
 import { type NotLeader } from '../../core/protocol';
 import { type Log } from '../log';
-import { answerOfError, parseBody, readBody, refusalOf, send, type Answer } from './json-http';
+import {
+  answering,
+  answerOfError,
+  noteFailure,
+  parseBody,
+  readBody,
+  refusalOf,
+  send,
+  type Answer,
+} from './json-http';
 import { parseEndpoint } from './operator-directory';
 import { answerQuestion, type Question, type Route } from './routes';
 import { OPERATORS, PASSED_ON } from './server';
@@ -33,9 +42,12 @@ export function openLocalServer(
   socket: string = OPERATOR_SOCKET,
 ): Promise<Server> {
   const ask = askLeader(ports);
-  const server = createServer((request, response) => {
-    void answerRequest(ask, request).then((answer) => send(response, answer));
-  });
+  const server = createServer(
+    answering(ports.log, async (request, response) => {
+      const { method = '', url: path = '' } = request;
+      send(response, await ask({ method, path, body: parseBody(await readBody(request)) }));
+    }),
+  );
   mkdirSync(dirname(socket), { recursive: true });
   // A socket that an earlier operator has left behind.
   rmSync(socket, { force: true });
@@ -48,18 +60,6 @@ export function openLocalServer(
   });
 }
 
-async function answerRequest(
-  ask: (question: Question) => Promise<Answer>,
-  request: IncomingMessage,
-): Promise<Answer> {
-  const { method = '', url: path = '' } = request;
-  try {
-    return await ask({ method, path, body: parseBody(await readBody(request)) });
-  } catch (error) {
-    return answerOfError(error);
-  }
-}
-
 /** The answer of the leader, whether that is this operator or another one. Never rejects. */
 export const askLeader =
   (ports: LocalPorts) =>
@@ -68,10 +68,10 @@ export const askLeader =
       const elsewhere = ports.notLeader();
       if (elsewhere !== null) return await passOn(ports, elsewhere, question);
       return await answerQuestion(ports.routes, question, (error) => {
-        const { path } = question;
-        ports.log.debug('a question was refused', { path, message: messageOf(error) });
+        noteFailure(ports.log, question.path, error);
       });
     } catch (error) {
+      noteFailure(ports.log, question.path, error);
       return answerOfError(error);
     }
   };

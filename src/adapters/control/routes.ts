@@ -1,4 +1,5 @@
 /** Questions of the CLI to the leader: a table of paths, with the same answer on every way in. */
+import { OperatingError } from '../../core/errors';
 import { answerOf, answerOfError, refusalOf, type Answer } from './json-http';
 
 export interface Question {
@@ -21,13 +22,13 @@ export async function answerQuestion(
   question: Question,
   failed: (error: unknown) => void,
 ): Promise<Answer> {
-  const matching = routes.flatMap((route) => {
-    const params = match(route.path, question.path);
-    return params === null ? [] : [{ route, params }];
-  });
-  const found = matching.find(({ route }) => route.method === question.method);
-  if (found === undefined) return unknownQuestion(question, matching.length > 0);
   try {
+    const matching = routes.flatMap((route) => {
+      const params = match(route.path, question.path);
+      return params === null ? [] : [{ route, params }];
+    });
+    const found = matching.find(({ route }) => route.method === question.method);
+    if (found === undefined) return unknownQuestion(question, matching.length > 0);
     return answerOf((await found.route.answer(found.params, question.body)) ?? {});
   } catch (error) {
     failed(error);
@@ -40,11 +41,20 @@ function match(pattern: string, path: string): Readonly<Record<string, string>> 
   if (wanted.length !== given.length) return null;
   const params: Record<string, string> = {};
   for (const [index, part] of wanted.entries()) {
-    const value = decodeURIComponent(given[index] ?? '');
+    const value = decoded(given[index] ?? '');
     if (part.startsWith(':')) params[part.slice(1)] = value;
     else if (part !== value) return null;
   }
   return params;
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    const text = `The path of the request cannot be read: ${part} is not percent-encoded.`;
+    throw new OperatingError('refused', 'PathUnreadable', text, error);
+  }
 }
 
 function unknownQuestion({ method, path }: Question, isPathKnown: boolean): Answer {

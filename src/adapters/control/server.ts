@@ -12,7 +12,7 @@ import {
 } from '../../core/protocol';
 import { type Log } from '../log';
 import { timeLimit } from '../time-limit';
-import { answerOf, parseBody, refusalOf, type Answer } from './json-http';
+import { answerOf, noteFailure, parseBody, refusalOf, type Answer } from './json-http';
 import { answerQuestion, type Route } from './routes';
 import { createSignedServer, type GenuineRequest } from './signed-server';
 
@@ -97,6 +97,6 @@ async function answerPassedOn(
   const question = parseBody(body) as { method: string; body: unknown };
   const inner = path.startsWith(`${PASSED_ON}/`) ? path.slice(PASSED_ON.length) : path;
   return answerQuestion(ports.routes, { ...question, path: inner }, (error) =>
-    ports.log.debug('a question was refused', { path: inner, message: String(error) }),
+    noteFailure(ports.log, inner, error),
   );
 }

@@ -3,11 +3,12 @@
  * every instance has for its peers. Whoever cannot sign learns nothing, not even what is asked here.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { OperatingError } from '../../core/errors';
 import { type Log } from '../log';
 import { pipeline } from 'node:stream/promises';
 import {
+  answering,
   answerOfError,
+  noteFailure,
   readBody,
   refusalOf,
   send,
@@ -50,9 +51,13 @@ const KEEP_ALIVE_MS = 60_000;
 
 /** Not listening yet. */
 export function createSignedServer(ports: SignedServerPorts): Server {
-  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
-    void serve(ports, request, response);
-  });
+  const answer = answering(
+    ports.log,
+    (request, response) => serve(ports, request, response),
+    // Before the signature was checked, so unsigned and without details.
+    () => UNREADABLE,
+  );
+  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, answer);
 }
 
 async function serve(
@@ -62,34 +67,26 @@ async function serve(
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  try {
-    const cluster = headerOf(request, CLUSTER_HEADER);
-    const nonce = headerOf(request, NONCE_HEADER);
-    const { method = '', url: path = '' } = request;
-    const body = await readBody(request);
-    const key = await ports.keyOf(cluster);
-    const isGenuine =
-      key !== null &&
-      isSignature(
-        signRequest(key, { method, path, nonce, body }),
-        headerOf(request, SIGNATURE_HEADER),
-      );
-    if (!isGenuine) {
-      send(response, NOT_GENUINE);
-      return;
-    }
-    const answer = await answerGenuine(ports, { cluster, path, body, signal: gone.signal });
-    const signature = signAnswer(key, nonce, answer.status, answer.body);
-    const headers = { [SIGNATURE_HEADER]: signature };
-    if ('content' in answer) await sendFile(response, answer, headers);
-    else send(response, answer, headers);
-  } catch (error) {
-    ports.log.debug('a signed request could not be read or answered', { message: String(error) });
-    // In the middle of a file: whoever reads it sees that it is not whole.
-    if (response.headersSent) response.destroy();
-    // Before the signature was checked, so unsigned and without details.
-    else send(response, UNREADABLE, { connection: 'close' });
+  const cluster = headerOf(request, CLUSTER_HEADER);
+  const nonce = headerOf(request, NONCE_HEADER);
+  const { method = '', url: path = '' } = request;
+  const body = await readBody(request);
+  const key = await ports.keyOf(cluster);
+  const isGenuine =
+    key !== null &&
+    isSignature(
+      signRequest(key, { method, path, nonce, body }),
+      headerOf(request, SIGNATURE_HEADER),
+    );
+  if (!isGenuine) {
+    send(response, NOT_GENUINE);
+    return;
   }
+  const answer = await answerGenuine(ports, { cluster, path, body, signal: gone.signal });
+  const signature = signAnswer(key, nonce, answer.status, answer.body);
+  const headers = { [SIGNATURE_HEADER]: signature };
+  if ('content' in answer) await sendFile(response, answer, headers);
+  else send(response, answer, headers);
 }
 
 async function sendFile(
@@ -127,9 +124,7 @@ async function answerGenuine(
   try {
     return await ports.answer(request);
   } catch (error) {
-    if (!(error instanceof OperatingError)) {
-      ports.log.error('a request could not be answered', { path: request.path, error });
-    }
+    noteFailure(ports.log, request.path, error);
     return answerOfError(error, ports.who);
   }
 }

@@ -5,7 +5,8 @@
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { refusalOf, send, answerOf, type Answer } from '../control/json-http';
+import { answering, answerOf, refusalOf, send, type Answer } from '../control/json-http';
+import { type Log } from '../log';
 
 export const WEBHOOK_PATH = '/webhook';
 /** GitHub sends no more. */
@@ -17,17 +18,22 @@ export interface WebhookPorts {
   /** Tells the leader; its answer is passed on. */
   readonly pushed: () => Promise<Answer>;
   readonly refused: (because: string, from: string | undefined) => void;
+  readonly log: Log;
 }
 
 /** Not listening yet. */
 export function createWebhookServer(ports: WebhookPorts): Server {
-  const server = createServer((request, response) => {
-    void answer(ports, request)
-      .catch(() =>
-        refusalOf(503, 'WebhookFailed', 'The operator cannot take it now; send it again.'),
-      )
-      .then((each) => send(response, each, each.status === 413 ? { connection: 'close' } : {}));
-  });
+  const server = createServer(
+    answering(
+      ports.log,
+      async (request, response) => {
+        const each = await answer(ports, request);
+        send(response, each, each.status === 413 ? { connection: 'close' } : {});
+      },
+      // Whoever sends it is nobody yet.
+      () => refusalOf(503, 'WebhookFailed', 'The operator cannot take it now; send it again.'),
+    ),
+  );
   server.requestTimeout = REQUEST_MS;
   server.headersTimeout = REQUEST_MS;
   return server;

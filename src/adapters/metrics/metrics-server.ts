@@ -1,6 +1,9 @@
 /** Where Prometheus asks an operator. Read-only, without secrets, and not signed: keep it inside. */
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
+import { messageOf, OperatingError } from '../../core/errors';
+import { answering } from '../control/json-http';
+import { type Log } from '../log';
 import { type Exposition } from './exposition';
 
 export const METRICS_PATH = '/metrics';
@@ -9,11 +12,14 @@ export const METRICS_PATH = '/metrics';
 export async function serveMetrics(
   at: { readonly port: number; readonly host: string },
   exposition: Exposition,
+  log: Log,
 ): Promise<Server> {
-  const server = createServer((request, response) => {
-    if (request.url === METRICS_PATH) void sendMetrics(response, exposition);
-    else response.writeHead(404).end(`there is ${METRICS_PATH}\n`);
-  });
+  const server = createServer(
+    answering(log, async (request, response) => {
+      if (request.url === METRICS_PATH) await sendMetrics(response, exposition);
+      else response.writeHead(404).end(`there is ${METRICS_PATH}\n`);
+    }),
+  );
   server.listen(at.port, at.host);
   await once(server, 'listening');
   return server;
@@ -27,6 +33,7 @@ export async function sendMetrics(
     const text = await exposition.text();
     response.writeHead(200, { 'content-type': exposition.contentType }).end(text);
   } catch (error) {
-    response.writeHead(500).end(`the metrics could not be read: ${String(error)}\n`);
+    const text = `the metrics could not be read: ${messageOf(error)}`;
+    throw new OperatingError('fatal', 'MetricsUnreadable', text, error);
   }
 }

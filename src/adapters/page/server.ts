@@ -1,7 +1,6 @@
 /** The web page: its files, a login by token, and the stream of what happens. Read-only. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { messageOf } from '../../core/errors';
-import { readBody } from '../control/json-http';
+import { answering, readBody, urlOf } from '../control/json-http';
 import { type Log } from '../log';
 import { readAssets, type Asset } from './assets';
 import { Sessions } from './session';
@@ -38,9 +37,9 @@ const HEADERS: Readonly<Record<string, string>> = {
 /** Not listening yet. */
 export function createPageServer(ports: PagePorts): Server {
   const visitors = new Visitors(ports);
-  const server = createServer((request, response) => {
-    void visitors.serve(request, response);
-  });
+  const server = createServer(
+    answering(ports.log, (request, response) => visitors.serve(request, response)),
+  );
   server.maxConnections = CONNECTIONS_MAX;
   return server;
 }
@@ -58,17 +57,7 @@ class Visitors {
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-    try {
-      await this.#answer(request, response);
-    } catch (error) {
-      this.#ports.log.debug('a request of the web page failed', { message: messageOf(error) });
-      if (response.headersSent) response.destroy();
-      else sendText(response, 400, 'The request could not be read.');
-    }
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://page');
+    const { pathname, searchParams } = urlOf(request);
     if (request.method === 'POST' && pathname === '/login') {
       await this.#logIn(request, response);
       return;

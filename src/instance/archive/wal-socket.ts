@@ -86,8 +86,11 @@ function serve(socket: Socket, answer: AnswerWal): void {
 async function answerLine(line: string, answer: AnswerWal, gone: AbortSignal): Promise<string> {
   const question = parseQuestion(line);
   if (question === null) return `1 not understood: ${JSON.stringify(line)}\n`;
-  const given = await answer(question, gone).catch((error: unknown) => later(messageOf(error)));
-  return renderAnswer(question.verb, given);
+  try {
+    return renderAnswer(question.verb, await answer(question, gone));
+  } catch (error) {
+    return renderAnswer(question.verb, later(messageOf(error)));
+  }
 }
 
 /** Null when it is none; a name that is not one of PostgreSQL's WAL files is refused here. */
