@@ -58,6 +58,9 @@ describe('the settings of the Git repository', () => {
     { REPOSITORY: 'git://git.example.com/fleet.git' },
     { REPOSITORY: 'file:///srv/fleet.git' },
     { REPOSITORY: 'https://deploy@git.example.com/fleet.git', TOKEN_FILE: '/run/secrets/token' },
+    { REPOSITORY: 'http://127.0.0.1:8080/fleet.git', TOKEN_FILE: '/run/secrets/token' },
+    { REPOSITORY: 'http://me@localhost/fleet.git', TOKEN_FILE: '/run/secrets/token' },
+    { REPOSITORY: 'http://git.example.com/fleet.git' },
     { REPOSITORY: 'git@git.example.com:team/fleet.git', ...keys },
     { REPOSITORY: 'ssh://git@git.example.com:2222/fleet.git', ...keys },
   ];
@@ -83,6 +86,9 @@ describe('the settings of the Git repository', () => {
     [{ REPOSITORY, STATUS_URL: 'ftp://example.com/' }, /http:\/\/ or https/],
     [{ REPOSITORY: 'git@git.example.com:fleet.git' }, /both PGSWARM_GIT_SSH_KEY_FILE/],
     [{ REPOSITORY: '/srv/fleet.git', TOKEN_FILE: '/x' }, /for https/],
+    [{ REPOSITORY: 'http://git.example.com/fleet.git', TOKEN_FILE: '/x' }, /write https:/],
+    [{ REPOSITORY: 'http://localhost@git.example.com/x.git', TOKEN_FILE: '/x' }, /write https:/],
+    [{ REPOSITORY: 'http://localhost.example.com/x.git', TOKEN_FILE: '/x' }, /write https:/],
     [
       { REPOSITORY: 'git@h:x', SSH_KEY_FILE: '/a b', KNOWN_HOSTS_FILE: '/$(id)' },
       /may be in the paths/,

@@ -28,7 +28,7 @@ const KNOWN: readonly Known[] = [
   },
   {
     pattern:
-      /repository .*not found|does not appear to be a git repository|no such (repository|project)|returned error: (404|410)|unable to update url base|redirect|not a git repository|repository not exported/i,
+      /repository .*not found|does not appear to be a git repository|no such (repository|project)|returned error: (404|410)|unable to update url base|redirect|repository not exported/i,
     code: 'GitRepositoryMissing',
     hint: 'was it moved? Then change PGSWARM_GIT_REPOSITORY',
   },
@@ -55,8 +55,8 @@ export function gitFailure(command: string, complaint: string): OperatingError {
 }
 
 /**
- * After a fetch: whether the copy of the repository may be broken, and should be made anew. Nobody
- * outruns a fetch: a ref that cannot be locked then was left behind by one that was killed.
+ * After anything but a push: whether the copy of the repository may be broken, and should be made anew.
+ * Nobody outruns a fetch: a ref that cannot be locked then was left behind by one that was killed.
  */
 export const isLocalFault = (error: unknown): boolean =>
   error instanceof OperatingError && ['GitFailed', 'GitOutrun'].includes(error.code);

@@ -21,8 +21,34 @@ const OUTPUT_BYTES_MAX = 64 * 1024 ** 2;
 /** The last lines of what git complains about say why it ended. */
 const ERROR_BYTES_MAX = 8_192;
 
+interface Ended {
+  readonly status: number | string;
+  readonly output: string;
+  /** What git says why. */
+  readonly complaint: string;
+}
+
 /** Standard output of a command that ended well; throws OperatingError with git's own words. */
 export async function runGit(args: readonly string[], options: GitOptions): Promise<string> {
+  const ended = await run(args, options);
+  if (ended.status !== 0) throw failure(args, ended);
+  return ended.output;
+}
+
+/** The answer of a command that says yes by 0 and no by 1; anything else is an error, as above. */
+export async function askGit(args: readonly string[], options: GitOptions): Promise<boolean> {
+  const ended = await run(args, options);
+  if (ended.status !== 0 && ended.status !== 1) throw failure(args, ended);
+  return ended.status === 0;
+}
+
+const failure = (args: readonly string[], { status, complaint }: Ended): OperatingError =>
+  gitFailure(commandOf(args), complaint.trim() || `it ended with ${status}`);
+
+const commandOf = (args: readonly string[]): string =>
+  args.find((each) => !each.startsWith('-')) ?? '';
+
+async function run(args: readonly string[], options: GitOptions): Promise<Ended> {
   // A signal that was given before is not heard any more, and nothing would end the command.
   options.signal.throwIfAborted();
   const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
@@ -59,13 +85,12 @@ export async function runGit(args: readonly string[], options: GitOptions): Prom
     })
     .finally(() => signal.removeEventListener('abort', end));
   options.signal.throwIfAborted();
-  const command = args.find((each) => !each.startsWith('-')) ?? '';
+  const command = commandOf(args);
   if (timeout.aborted) throw late(command, options.timeoutMs ?? TIMEOUT_MS);
   if (options.onOutput === undefined && bytes > OUTPUT_BYTES_MAX) {
     throw gitFailure(command, 'it says more than 64 MB: the repository is too large');
   }
-  if (status !== 0) throw gitFailure(command, complaint.trim() || `it ended with ${status}`);
-  return Buffer.concat(output).toString('utf8');
+  return { status, output: Buffer.concat(output).toString('utf8'), complaint };
 }
 
 const late = (command: string, ms: number): OperatingError =>

@@ -10,7 +10,7 @@ import { OperatingError, messageOf } from '../../core/errors';
 import { FILE_BYTES_MAX } from '../files/yaml';
 import { BlobReader } from './blob-reader';
 import { isLocalFault } from './failures';
-import { runGit, type GitOptions } from './git';
+import { askGit, runGit, type GitOptions } from './git';
 
 export interface TreeEntry {
   readonly path: string;
@@ -52,16 +52,9 @@ export class GitRepository {
 
   /** Fetches the branch and tells where it is now. */
   async fetch(signal: AbortSignal): Promise<Commit> {
-    try {
-      await this.#prepare(signal);
-      await this.#fetch([], signal);
-      const { branch } = this.#settings;
-      return await this.#commit([`refs/remotes/origin/${branch}`], signal);
-    } catch (error) {
-      // A copy that was broken by the end of a process, or of the disk, is made anew.
-      if (isLocalFault(error)) this.#isThere = false;
-      throw error;
-    }
+    await this.#prepare(signal);
+    await this.#fetch([], signal);
+    return this.#commit([`refs/remotes/origin/${this.#settings.branch}`], signal);
   }
 
   /** The YAML files below the path, sorted. */
@@ -108,7 +101,10 @@ export class GitRepository {
 
   /** Pushes a commit with another text of one file; throws `GitOutrun` when the branch has moved. */
   async replace({ head, entry, text, message }: Replacement, signal: AbortSignal): Promise<Commit> {
-    const index = { GIT_INDEX_FILE: join(this.#folders.cache, 'pgswarm.index') };
+    const file = join(this.#folders.cache, 'pgswarm.index');
+    // Nobody else writes here: what there is was left behind by one that was killed.
+    for (const left of [file, `${file}.lock`]) await rm(left, { force: true });
+    const index = { GIT_INDEX_FILE: file };
     const write = async (args: readonly string[], input = ''): Promise<string> =>
       (await this.#git(args, signal, { input }, index)).trim();
     const blob = await write(['hash-object', '-w', '--stdin'], text);
@@ -124,14 +120,12 @@ export class GitRepository {
   }
 
   async #isAncestor(ancestor: string, head: string, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#git(['merge-base', '--is-ancestor', ancestor, head], signal);
-      return true;
-    } catch (error) {
-      // Of a commit that is not here nothing descends.
-      if (error instanceof OperatingError && error.code === 'GitFailed') return false;
-      throw error;
+    if (await this.#ask(['cat-file', '-e', ancestor], signal)) {
+      return this.#ask(['merge-base', '--is-ancestor', ancestor, head], signal);
     }
+    // Of a commit that is not here nothing descends, unless something else is not here either.
+    await this.#git(['rev-list', '--quiet', head], signal);
+    return false;
   }
 
   async #commit(what: readonly string[], signal: AbortSignal): Promise<Commit> {
@@ -173,7 +167,23 @@ export class GitRepository {
     more: Readonly<Record<string, string>> = {},
   ): Promise<string> {
     const environment = { ...this.#environment, ...more };
-    return runGit(args, { ...options, environment, signal });
+    return this.#judged(args, runGit(args, { ...options, environment, signal }));
+  }
+
+  async #ask(args: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const environment = { ...this.#environment };
+    return this.#judged(args, askGit(args, { environment, signal }));
+  }
+
+  /** A copy that was broken by the end of a process, or of the disk, is made anew by the next fetch. */
+  async #judged<T>([command]: readonly string[], outcome: Promise<T>): Promise<T> {
+    try {
+      return await outcome;
+    } catch (error) {
+      // What a push fails by is the server's affair.
+      if (command !== 'push' && isLocalFault(error)) this.#isThere = false;
+      throw error;
+    }
   }
 
   async #makeEnvironment(): Promise<Readonly<Record<string, string>>> {

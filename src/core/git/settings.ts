@@ -74,7 +74,8 @@ const problemOf = (settings: GitSettings): string | null =>
   portProblem(settings.webhook) ??
   statusProblem(settings.statusUrl) ??
   userProblem(settings) ??
-  keyProblem(settings);
+  keyProblem(settings) ??
+  plainProblem(settings);
 
 const URL_FORM = /^(?<scheme>https?|ssh|git|file):\/\/(?:(?<user>[^/@]*)@)?[^/@\s]*\/\S+$/;
 /** `git@host:path`; what begins with `-` would be an option. */
@@ -100,6 +101,14 @@ function repositoryProblem(repository: string): string | null {
 const userProblem = ({ repository, tokenFile }: GitSettings): string | null =>
   tokenFile === null && /^https?:\/\/[^/]*@/.test(repository)
     ? 'PGSWARM_GIT_REPOSITORY has a user in it, but there is no PGSWARM_GIT_TOKEN_FILE: if it is a token, everybody who may look at the service or a cluster sees it; put it into a secret'
+    : null;
+
+const LOOPBACK = /^http:\/\/(?:[^/@]*@)?(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?\//;
+
+/** The header with the token is sent with every request, and everybody on the way can read it. */
+const plainProblem = ({ repository, tokenFile }: GitSettings): string | null =>
+  tokenFile !== null && repository.startsWith('http:') && !LOOPBACK.test(repository)
+    ? 'PGSWARM_GIT_REPOSITORY is an http:// address: everybody on the way could read the token of PGSWARM_GIT_TOKEN_FILE; write https://, or take the token away if the repository needs none'
     : null;
 
 /** A part of what git-check-ref-format(1) forbids: enough that it is a name and nothing else. */
