@@ -99,8 +99,8 @@ export default defineConfig(
     languageOptions: { globals: { module: 'writable', process: 'readonly', require: 'readonly' } },
   },
   {
-    // Served as it is: types are in comments, and `tsc -p page` checks them.
-    files: ['page/**'],
+    // Served as it is: types are in comments, and `tsc -p src/page` checks them.
+    files: ['src/page/**'],
     extends: [tseslint.configs.disableTypeChecked],
     rules: {
       'no-undef': 'off',

@@ -9,7 +9,7 @@ bin=node_modules/.bin
   $bin/prettier --check --log-level warn --cache --cache-location .build/prettier .
   $bin/eslint --cache --cache-location .build/eslint --cache-strategy content .
   $bin/tsc --incremental --tsBuildInfoFile .build/tsc
-  $bin/tsc -p page
+  $bin/tsc -p src/page
 ) > .build/check.log 2>&1 &
 rest=$!
 status=0

@@ -31,7 +31,7 @@ fi
 npx --no-install prettier --check --log-level warn .
 npx --no-install eslint .
 npx --no-install tsc
-npx --no-install tsc -p page
+npx --no-install tsc -p src/page
 npm run --silent build
 
 status=0

@@ -4,6 +4,7 @@
  * not start with costs one standby one start, and nothing that was acknowledged is lost.
  */
 import { expect } from 'chai';
+import { productImage } from '../lab/images';
 import { waitFor } from '../lab/shell';
 import { Writer } from '../support/writer';
 import { Deployment } from './deployment';
@@ -12,7 +13,9 @@ const CLUSTER = 'settings';
 const SERVERS = ['pg1', 'pg2', 'pg3'];
 const ROLLOUT_MS = 180_000;
 
-const spec = (parameters: string, update = 'automatic'): string => `
+const NEXT_IMAGE = 'pgswarm:next';
+
+const spec = (parameters: string, update = 'automatic', more = ''): string => `
 apiVersion: pgswarm.dev/v1
 kind: PostgresCluster
 metadata: { name: ${CLUSTER} }
@@ -20,7 +23,7 @@ spec:
   postgres: { version: 17, parameters: ${parameters} }
   network: { subnet: 10.0.224.0/24 }
   update: { primary: ${update} }
-  primary: pg1
+${more}  primary: pg1
   servers:
 ${SERVERS.map((name) => `    - { name: ${name}, node: { hostname: n${name.slice(2)} }, port: 5457 }`).join('\n')}
 `;
@@ -30,8 +33,8 @@ describe('settings of three servers', function () {
   let deployment: Deployment;
   let writer: Writer;
 
-  const apply = async (parameters: string, update?: string): Promise<void> => {
-    const file = deployment.file('settings.yaml', spec(parameters, update));
+  const apply = async (parameters: string, update?: string, more?: string): Promise<void> => {
+    const file = deployment.file('settings.yaml', spec(parameters, update, more));
     await deployment.mustPgswarm('apply', '-f', file);
   };
   const show = async (name: string): Promise<string[]> =>
@@ -138,6 +141,23 @@ describe('settings of three servers', function () {
     expect(await startOf('pg1')).to.equal(before);
     await deployment.mustPgswarm('restart', CLUSTER, 'pg1');
     await rolledOut('max_connections', '70');
+    await goesOn();
+  });
+
+  it('brings a new image to the standbys, and to the primary when it has been relieved', async () => {
+    for (const node of deployment.lab.nodes()) {
+      await deployment.lab.exec(node, ['docker', 'tag', productImage, NEXT_IMAGE]);
+    }
+    const before = (await deployment.status(CLUSTER))!.term;
+    await apply('{ max_connections: 70 }', 'automatic', `  image: ${NEXT_IMAGE}\n`);
+    await waitFor('every server on the new image', ROLLOUT_MS, async () => {
+      const services = SERVERS.map((server) => `pgswarm-${CLUSTER}-${server}`);
+      const images = await Promise.all(services.map((each) => deployment.imageOf(each)));
+      return images.every((image) => image === NEXT_IMAGE) ? true : undefined;
+    });
+    const { term, lastChange } = await deployment.ready(CLUSTER, 'pg1');
+    expect(term).to.equal(before + 2);
+    expect(lastChange).to.include({ kind: 'switchover', to: 'pg1', lostBytes: 0 });
     await goesOn();
   });
 

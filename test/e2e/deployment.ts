@@ -12,7 +12,7 @@ import { attempt, run, waitFor, type Result } from '../lab/shell';
 export const ROOT = join(__dirname, '../..');
 const LAB = process.env['PGSWARM_TEST_LAB'] ?? 'test';
 
-const LOOKING: readonly string[] = ['connect', 'events', 'psql', 'status', 'plan', 'why'];
+const LOOKING: readonly string[] = ['connect', 'events', 'page', 'psql', 'status', 'plan', 'why'];
 /** Nothing in a healthy lab takes longer. */
 const PATIENCE_MS = 120_000;
 
@@ -34,8 +34,11 @@ export class Deployment {
     const lab = await Lab.open(name);
     await lab.up(options);
     const deployment = new Deployment(lab);
-    const stack = join(ROOT, 'manifests/pgswarm.yaml');
-    await deployment.docker(['stack', 'deploy', '-c', stack, 'pgswarm']);
+    const stack = ['pgswarm', 'page'].flatMap((name) => [
+      '-c',
+      join(ROOT, `manifests/${name}.yaml`),
+    ]);
+    await deployment.docker(['stack', 'deploy', ...stack, 'pgswarm']);
     await deployment.#restartOperators();
     for (const cluster of await deployment.clusters()) {
       // A run that was broken off may have left it paused; then this works, else it is refused.
@@ -237,6 +240,15 @@ export class Deployment {
     const { code, stdout, stderr } = await this.lab.exec(container.node, command);
     if (code !== 0) throw new Error(`${argv.join(' ')} in ${service}: ${stderr}`);
     return stdout.trim();
+  }
+
+  /** Image of the one container of a service; null while there is none. */
+  async imageOf(service: string): Promise<string | null> {
+    const [container] = await this.containers(service);
+    if (container === undefined) return null;
+    const inspect = ['docker', 'inspect', '--format', '{{.Config.Image}}', container.id];
+    const { code, stdout } = await this.lab.exec(container.node, inspect);
+    return code === 0 ? stdout.trim() : null;
   }
 
   /** Names of the running containers of a server, with the node each is on. */

@@ -6,8 +6,12 @@
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findPrometheus } from '../integration/support/prometheus';
+import { eventually } from '../support/eventually';
 import { Writer } from '../support/writer';
 import { Deployment } from './deployment';
+import { openPage } from './page-visitor';
+import { prometheusIn } from './prometheus-in';
 
 const PAIR = readFileSync(join(__dirname, '../../examples/pair.yaml'), 'utf8');
 const CLUSTER = 'orders';
@@ -82,6 +86,36 @@ describe('a pair on a real Swarm', function () {
       }
     });
 
+    it('shows itself on the web page to whoever has the link, and a change at once', async () => {
+      const link = await deployment.mustPgswarm('page');
+      const page = await openPage(link.trim());
+      try {
+        await page.shows(({ cluster }) => cluster?.primary === 'pg1');
+        const beganMs = performance.now();
+        await declare('pg2');
+        await page.shows(({ cluster }) => cluster?.primary === 'pg2');
+        expect(performance.now() - beganMs, 'not long after the command').to.be.below(30_000);
+      } finally {
+        page.close();
+      }
+      await declare('pg1');
+    });
+
+    it('is found and measured by Prometheus with the configuration of the manifests', async function () {
+      const programs = findPrometheus();
+      if (programs === null) this.skip();
+      const prometheus = await prometheusIn(deployment, programs);
+      await eventually(async () => {
+        expect(await prometheus.value('count(pgswarm_instance_up == 1)')).to.equal(2);
+        expect(
+          await prometheus.value('max(pgswarm_cluster_primary_up{cluster="orders"})'),
+        ).to.equal(1);
+        expect(await prometheus.value('count(up{job="pgswarm"} == 1)'), 'and no other').to.equal(5);
+      });
+      const down = (await prometheus.query('up{job="pgswarm"} == 0')).map(({ metric }) => metric);
+      expect(down).to.deep.equal([]);
+    });
+
     it('takes no step when the same file is applied again', async () => {
       const before = await deployment.mustPgswarm('events', CLUSTER, '-o', 'json');
       const file = deployment.file('pair.yaml', pair('pg1'));
@@ -92,6 +126,7 @@ describe('a pair on a real Swarm', function () {
 
     it('switches twenty times back and forth, and no acknowledged write is lost', async function () {
       this.timeout(600_000);
+      const before = (await deployment.ready(CLUSTER, 'pg1')).term;
       const writer = await whileWriting(async () => {
         for (let count = 0; count < 10; count += 1) {
           await declare('pg2');
@@ -100,7 +135,7 @@ describe('a pair on a real Swarm', function () {
       });
       expect(writer.acknowledged).to.be.greaterThan(200);
       const status = await deployment.ready(CLUSTER, 'pg1');
-      expect(status.term).to.equal(21);
+      expect(status.term).to.equal(before + 20);
     });
 
     it('refuses a primary that is none of its servers, and changes nothing', async () => {

@@ -26,7 +26,7 @@ export async function withContext<T>(
     // Hard links: the builder reads the files, and nothing writes to them.
     await run(['cp', '-al', modules, join(context, 'node_modules')]);
     await cp(join(repository, 'package.json'), join(context, 'package.json'));
-    for (const folder of ['crds', 'page']) {
+    for (const folder of ['crds', 'src/page']) {
       await cp(join(repository, folder), join(context, folder), { recursive: true });
     }
     await cp(imageDir, context, { recursive: true });

@@ -10,7 +10,7 @@ let applyChange: Apply;
 
 describe('what the web page is told', () => {
   before(async () => {
-    ({ applyChange } = (await import('../../page/stream.mjs')) as unknown as {
+    ({ applyChange } = (await import('../../src/page/stream.mjs')) as unknown as {
       applyChange: Apply;
     });
   });

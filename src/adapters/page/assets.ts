@@ -1,4 +1,4 @@
-/** The files of the web page, as they are in `page/`; they are read once, and nothing else is served. */
+/** The files of the web page, as they are in `src/page`; they are read once, and nothing else is served. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
@@ -9,7 +9,7 @@ export interface Asset {
   readonly etag: string;
 }
 
-const FOLDER = join(__dirname, '../../../page');
+const FOLDER = join(__dirname, '../../../src/page');
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',

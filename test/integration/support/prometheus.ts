@@ -39,12 +39,17 @@ export interface Series {
 
 /** Runs with the configuration of manifests/monitoring, but for where and how often it looks. */
 export class Prometheus {
-  readonly #child: ChildProcess;
+  readonly #child: ChildProcess | null;
   readonly #url: string;
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess | null, url: string) {
     this.#child = child;
     this.#url = url;
+  }
+
+  /** One that somebody else has started. */
+  static at(url: string): Prometheus {
+    return new Prometheus(null, url);
   }
 
   static async start(
@@ -71,7 +76,7 @@ export class Prometheus {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child === null || this.#child.exitCode !== null) return;
     this.#child.kill('SIGTERM');
     await once(this.#child, 'exit');
   }

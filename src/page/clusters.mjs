@@ -1,6 +1,6 @@
 /**
  * All clusters: as a switch in the bar, and as the page where none is chosen.
- * @typedef {import('../src/core/overview').ClusterSummary} ClusterSummary
+ * @typedef {import('../core/overview').ClusterSummary} ClusterSummary
  */
 import { h, icon } from './dom.mjs';
 import { size } from './format.mjs';

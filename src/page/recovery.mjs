@@ -1,8 +1,8 @@
 /**
  * To which points in time each archive leads, and the backups there are.
- * @typedef {import('../src/core/overview').ClusterDetail} ClusterDetail
- * @typedef {import('../src/core/status').BackupStatus} BackupStatus
- * @typedef {import('../src/core/status').ServerStatus} ServerStatus
+ * @typedef {import('../core/overview').ClusterDetail} ClusterDetail
+ * @typedef {import('../core/status').BackupStatus} BackupStatus
+ * @typedef {import('../core/status').ServerStatus} ServerStatus
  */
 import { h, icon, time } from './dom.mjs';
 import { age, clock, count, day, size, span, ticks } from './format.mjs';

@@ -1,6 +1,6 @@
 /**
  * The lag of every standby as it moves, since the page was opened, drawn by uPlot.
- * @typedef {import('../src/core/overview').ClusterDetail} ClusterDetail
+ * @typedef {import('../core/overview').ClusterDetail} ClusterDetail
  * @typedef {{ readonly atMs: number, readonly lags: Readonly<Record<string, number | null>> }} Sample
  */
 import { h } from './dom.mjs';

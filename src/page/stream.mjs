@@ -1,8 +1,8 @@
 /**
  * What the operator says, as it says it. The browser connects again by itself; what it does not
  * notice is a connection that is silent, and what it gives up is one that was refused.
- * @typedef {import('../src/core/overview').Overview} Overview
- * @typedef {import('../src/core/overview').OverviewChange} OverviewChange
+ * @typedef {import('../core/overview').Overview} Overview
+ * @typedef {import('../core/overview').OverviewChange} OverviewChange
  *
  * @typedef {object} Listener
  * @property {(overview: Overview) => void} changed

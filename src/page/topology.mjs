@@ -1,9 +1,9 @@
 /**
  * The servers on their nodes, the primary first, and how each standby follows it.
- * @typedef {import('../src/core/overview').ClusterDetail} ClusterDetail
- * @typedef {import('../src/core/status').ServerStatus} ServerStatus
- * @typedef {import('../src/core/status').Lease} Lease
- * @typedef {import('../src/core/budget').VolumeRoom} VolumeRoom
+ * @typedef {import('../core/overview').ClusterDetail} ClusterDetail
+ * @typedef {import('../core/status').ServerStatus} ServerStatus
+ * @typedef {import('../core/status').Lease} Lease
+ * @typedef {import('../core/budget').VolumeRoom} VolumeRoom
  * @typedef {import('./dom.mjs').Child} Child
  */
 import { h, icon, time } from './dom.mjs';

@@ -1,7 +1,7 @@
 /**
  * What has happened, on an axis of time and as sentences, the newest first.
- * @typedef {import('../src/core/overview').ClusterDetail} ClusterDetail
- * @typedef {import('../src/core/state').ClusterEvent} ClusterEvent
+ * @typedef {import('../core/overview').ClusterDetail} ClusterDetail
+ * @typedef {import('../core/state').ClusterEvent} ClusterEvent
  * @typedef {import('./dom.mjs').Icon} Icon
  */
 import { h, icon, time } from './dom.mjs';

@@ -1,9 +1,9 @@
 /**
  * What a cluster is, and what happens to it now: its name and phase, the decision of this moment,
  * and the conditions with their reasons.
- * @typedef {import('../src/core/overview').ClusterDetail} ClusterDetail
- * @typedef {import('../src/core/status').Phase} Phase
- * @typedef {import('../src/core/status').Condition} Condition
+ * @typedef {import('../core/overview').ClusterDetail} ClusterDetail
+ * @typedef {import('../core/status').Phase} Phase
+ * @typedef {import('../core/status').Condition} Condition
  * @typedef {import('./dom.mjs').Icon} Icon
  */
 import { h, icon, time } from './dom.mjs';
@@ -55,7 +55,7 @@ export function headline(cluster, nowMs) {
 const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
 
 /**
- * @param {import('../src/core/state').LastChange} change
+ * @param {import('../core/state').LastChange} change
  * @param {number} nowMs
  */
 function changeText({ kind, from, to, writeGapMs, lostBytes, at }, nowMs) {
@@ -106,7 +106,7 @@ const PHASE_ORDER = /** @type {const} */ (['electing', 'checkpointing', 'stoppin
 
 /**
  * How far a change of role is.
- * @param {import('../src/core/state').RoleChange} change
+ * @param {import('../core/state').RoleChange} change
  */
 function phases({ kind, from, to, phase }) {
   const own = PHASE_ORDER.filter((each) =>
