@@ -209,7 +209,7 @@ function standbyTask(view: View, server: ServerView): Task {
   if (state.change?.phase === 'promoting' && name === state.change.from && isPromoted) {
     return wait(`${state.change.to ?? 'another server'} is being promoted`);
   }
-  const upstream = upstreamOf(state, spec);
+  const upstream = upstreamOf(view, spec);
   if (volume?.kind !== 'empty') {
     return {
       kind: 'standby',
@@ -233,12 +233,15 @@ function slotsOfOthers(view: View, server: ServerView): readonly string[] {
     .map(({ name }) => slotName(name));
 }
 
-function upstreamOf(state: ClusterState, server: ServerSpec): Upstream {
+function upstreamOf({ state, situation }: View, server: ServerSpec): Upstream {
   const { primary, systemIdentifier } = state;
   if (primary === null || systemIdentifier === null) throw new Error('there is no primary yet');
+  // However old that is: as long as it has said nothing else, it is where it was.
+  const address = situation.observation.reports[primary]?.report.address;
   return {
     server: primary,
     host: primary,
+    ...(address === undefined ? {} : { address }),
     port: POSTGRES_PORT,
     slot: isShipped(server, state) ? null : slotName(server.name),
     systemIdentifier,

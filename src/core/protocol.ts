@@ -68,6 +68,8 @@ export interface Report {
   readonly problem: Problem | null;
   /** The last change for which a CHECKPOINT has been completed. */
   readonly checkpointedFor: string | null;
+  /** Its own on the cluster's network; absent while it is not known. */
+  readonly address?: string;
   /** Room in the data volume, running or not; null until it was seen. */
   readonly dataVolume: VolumeRoom | null;
   /** null while there is no archive: nothing to archive yet. */
@@ -346,6 +348,8 @@ export interface Upstream {
   readonly server: string;
   /** Docker host name on the cluster's network. */
   readonly host: string;
+  /** Where it is by its own word; absent: whoever connects looks the name up. */
+  readonly address?: string;
   readonly port: number;
   /** This instance's own slot on the upstream; null: it does not stream, the archives feed it. */
   readonly slot: string | null;

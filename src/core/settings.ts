@@ -247,7 +247,11 @@ export const renderSummaries = (isLeftOut: boolean): string =>
 export const renderLoad = (isRefused: boolean): string =>
   lines([GENERATED, ...assignments(isRefused ? { default_transaction_read_only: 'on' } : {})]);
 
-/** libpq's connection string to an upstream; dead peers are noticed within about 5 s. */
+/**
+ * libpq's connection string to an upstream; dead peers are noticed within about 5 s. With an address
+ * nothing is looked up: libpq does that blocking, and a walreceiver that waits for an answer about a
+ * name that is gone holds up a promotion for seconds (manual: "libpq: hostaddr").
+ */
 export function renderConnection(
   upstream: Upstream,
   machine: Machine,
@@ -255,6 +259,7 @@ export function renderConnection(
 ): string {
   const parts: Readonly<Record<string, string | number>> = {
     host: upstream.host,
+    ...(upstream.address === undefined ? {} : { hostaddr: upstream.address }),
     port: upstream.port,
     user: REPLICATION_ROLE,
     passfile: machine.passfile,

@@ -51,5 +51,12 @@ export function overlaps(a: Subnet, b: Subnet): boolean {
   return a.first < b.first + sizeOf(b) && b.first < a.first + sizeOf(a);
 }
 
+/** Whether an IPv4 address is in a subnet that is well-formed. */
+export function isIn(subnet: string, address: string): boolean {
+  const [outer, inner] = [parseSubnet(subnet), parseSubnet(`${address}/32`)];
+  if (outer.kind !== 'subnet' || inner.kind !== 'subnet') return false;
+  return contains(outer.subnet, inner.subnet);
+}
+
 export const contains = (outer: Subnet, inner: Subnet): boolean =>
   outer.first <= inner.first && inner.first + sizeOf(inner) <= outer.first + sizeOf(outer);

@@ -70,6 +70,7 @@ export class Instance {
       restoring: () => this.#parts.restoring.report(),
       promiseLeftMs: () => this.#promiseLeftMs,
       hasSeenReload: () => this.#parts.postgres.hasSeenReload,
+      ownAddress: options.ownAddress,
     });
     this.#parts = options.assemble(this.#state, () => this.#changed());
     const { postgres, guard } = this.#parts;

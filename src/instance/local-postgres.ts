@@ -57,6 +57,8 @@ type Phase = 'stopped' | 'starting' | 'running' | 'stopping';
 type StoppedReport = Extract<PostgresReport, { state: 'stopped' }>;
 
 const PROMOTE_POLL_MS = 2;
+/** Longer than any change of role, in which a lookup of the name must not begin. */
+const OUT_OF_REACH_MS = 15_000;
 /** Promotion replays what was received first. */
 const PROMOTE_MAX_MS = 60_000;
 const PROMOTE_QUERY_MAX_MS = 5000;
@@ -118,6 +120,12 @@ export class LocalPostgres {
   /** Whether what a reload has changed, and what it could not, is known; a warm standby says neither. */
   get hasSeenReload(): boolean {
     return this.#warm.report !== null || this.#observer.hasSeenReload;
+  }
+
+  /** It has failed to stream for so long that its upstream may be elsewhere by now. */
+  get isOutOfReach(): boolean {
+    const { isStreaming } = this.#observer;
+    return this.#streamFailures.lasting(performance.now(), isStreaming, OUT_OF_REACH_MS) !== null;
   }
 
   /** Why a standby has not been streaming for a while; null when it is, or nothing is known. */

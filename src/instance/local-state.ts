@@ -29,6 +29,7 @@ export interface SeenOfPostgres {
   readonly report: PostgresReport;
   readonly rare: RareFacts | null;
   readonly streamProblem: Problem | null;
+  readonly isOutOfReach: boolean;
   /** Absent: it is not. */
   readonly isSecluded?: boolean;
 }
@@ -43,6 +44,8 @@ interface Values {
   readonly rejoin: Rejoin | null;
   /** The upstream written by this boot. */
   readonly upstream: Upstream | null;
+  /** An address where the upstream was not, whatever it had said. */
+  readonly misledBy: string | null;
   /** The settings that the running server has been told. */
   readonly settingsApplied: InstanceSettings | null;
   /** Limits that are not in force here before the primary has them so low. */
@@ -86,6 +89,8 @@ export interface LocalStateOptions {
   readonly promiseLeftMs: () => number | null;
   /** What PostgreSQL waits for a restart with is known since it was told its settings. */
   readonly hasSeenReload: () => boolean;
+  /** In the cluster's network. */
+  readonly ownAddress: (subnet: string) => string | null;
 }
 
 /** A warm standby cannot be asked whether it waits for a restart. */
@@ -111,6 +116,7 @@ export class LocalState {
       marks: options.remembered?.marks ?? NO_MARKS,
       rejoin: null,
       upstream: null,
+      misledBy: null,
       settingsApplied: null,
       heldBack: [],
       refused: null,
@@ -151,7 +157,7 @@ export class LocalState {
 
   /** What `nextAction` looks at. */
   facts(
-    { report, rare, streamProblem, isSecluded = false }: SeenOfPostgres,
+    { report, rare, streamProblem, isOutOfReach, isSecluded = false }: SeenOfPostgres,
     tenure: Permission,
   ): LocalFacts {
     const { assignment, volume, upstream, checkpointedFor } = this.#values;
@@ -168,6 +174,8 @@ export class LocalState {
       slots: rare?.slots ?? null,
       checkpointedFor,
       streamProblem,
+      isOutOfReach,
+      misledBy: this.#values.misledBy,
       isSecluded,
       missed: this.#values.missed,
       ...tenure,
@@ -180,6 +188,12 @@ export class LocalState {
   #isOfAssignment(settings: InstanceSettings | null): boolean {
     const { assignment } = this.#values;
     return JSON.stringify(settings) === JSON.stringify(assignment?.settings ?? null);
+  }
+
+  #address(): { readonly address?: string } {
+    const subnet = this.#values.assignment?.settings.subnet;
+    const address = subnet === undefined ? null : this.#options.ownAddress(subnet);
+    return address === null ? {} : { address };
   }
 
   #told(): { readonly generation?: number | null } {
@@ -207,6 +221,7 @@ export class LocalState {
       ...this.#options.identity,
       obeys,
       volume,
+      ...this.#address(),
       postgres: withPending(postgres, assignment),
       settings: { heldBack, refused: refused?.problem ?? null, ...this.#told() },
       busy,

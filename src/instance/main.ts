@@ -30,6 +30,7 @@ import { Rehearsals } from './restore/rehearsals';
 import { Present } from './restore/present';
 import { RoomKeeper } from './room-keeper';
 import { Restoring } from './restore/restoring';
+import { ownAddressIn } from './own-address';
 import { LimitsWatch } from './limits-watch';
 import { Summaries } from './summaries';
 import { dataDirectory, NO_MARKS, openVolume, spoolFolder, readMarks, readVolume } from './volume';
@@ -93,6 +94,7 @@ export async function runInstance(variables: NodeJS.ProcessEnv): Promise<number>
     ),
     peers,
     log,
+    ownAddress: ownAddressIn,
     assemble: (state, onChange) =>
       assemble(
         { environment, secrets, machine, archive, backups, rehearsals, metrics, log },

@@ -40,7 +40,8 @@ export type Action =
   | { readonly kind: 'promote' }
   | { readonly kind: 'note-term'; readonly term: number }
   | { readonly kind: 'stop' }
-  | { readonly kind: 'follow'; readonly upstream: Upstream }
+  /** `misledBy`: the address that led nowhere. */
+  | { readonly kind: 'follow'; readonly upstream: Upstream; readonly misledBy?: string }
   | { readonly kind: 'reconfigure' }
   | { readonly kind: 'ensure-roles' }
   | { readonly kind: 'ensure-slots'; readonly slots: readonly string[] }
@@ -93,6 +94,10 @@ export interface LocalFacts extends Permission {
   readonly isSecluded: boolean;
   /** Why a standby has not been streaming for a while. */
   readonly streamProblem: Problem | null;
+  /** It has not been for longer than any change of role takes. */
+  readonly isOutOfReach: boolean;
+  /** An address where the upstream was not. */
+  readonly misledBy: string | null;
 }
 
 export interface Decision {
@@ -276,7 +281,8 @@ function asPrimary(facts: LocalFacts, task: Extract<Task, { kind: 'primary' }>):
 }
 
 function asStandby(facts: LocalFacts, task: Extract<Task, { kind: 'standby' }>): readonly Action[] {
-  const { upstream } = task;
+  const { upstream: told } = task;
+  const upstream = told.address === facts.misledBy ? byName(told) : told;
   switch (facts.postgres.state) {
     case 'stopped':
       return [wayBack(facts, upstream)];
@@ -383,10 +389,23 @@ function slots({ slots: seen }: LocalFacts, wanted: readonly string[]): readonly
 const settings = ({ hasSettings }: LocalFacts): readonly Action[] =>
   hasSettings ? [] : [{ kind: 'reconfigure' }];
 
-function following({ upstream: known }: LocalFacts, upstream: Upstream): readonly Action[] {
+function following(
+  { upstream: known, isOutOfReach }: LocalFacts,
+  upstream: Upstream,
+): readonly Action[] {
   const isSame =
     known?.host === upstream.host && known.port === upstream.port && known.slot === upstream.slot;
-  return isSame ? [] : [{ kind: 'follow', upstream }];
+  if (!isSame) return [{ kind: 'follow', upstream }];
+  if (isOutOfReach && known.address !== undefined && known.address === upstream.address) {
+    return [{ kind: 'follow', upstream: byName(upstream), misledBy: known.address }];
+  }
+  const isThere = upstream.address === undefined || upstream.address === known.address;
+  return isThere ? [] : [{ kind: 'follow', upstream }];
+}
+
+/** Nobody has to answer for where it is: its name is looked up with each connection. */
+function byName({ address: _, ...upstream }: Upstream): Upstream {
+  return upstream;
 }
 
 const isRunning = ({ state }: PostgresReport): boolean =>

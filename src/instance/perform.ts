@@ -129,7 +129,8 @@ const PERFORM: { readonly [Kind in Action['kind']]: Perform<Kind> } = {
     if (state.values.heldBack.length > 0) state.set({ settingsApplied: null });
   },
   stop: async ({ postgres }) => await postgres.stop(STOP_LIMITS),
-  follow: async (performer, { upstream }) => {
+  follow: async (performer, { upstream, misledBy }) => {
+    if (misledBy !== undefined) performer.state.set({ misledBy });
     await configureUpstream(performer, upstream);
     await performer.postgres.reload();
     performer.postgres.forgetStreamFailures();

@@ -26,6 +26,7 @@ export type PostgresPort = Pick<
   | 'rare'
   | 'hasSeenReload'
   | 'streamProblem'
+  | 'isOutOfReach'
   | 'isSecluded'
   | 'mayWrite'
   | 'pollEveryMs'
@@ -116,6 +117,8 @@ export interface InstanceOptions {
   readonly control: ControlPort;
   readonly peers: PeersPort;
   readonly log: Log;
+  /** In the cluster's network; null: unknown. */
+  readonly ownAddress: (subnet: string) => string | null;
   /** `onChange` is to be called whenever a part may show something different. */
   readonly assemble: (state: LocalState, onChange: () => void) => InstanceParts;
 }

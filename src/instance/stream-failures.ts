@@ -42,8 +42,8 @@ export class StreamFailures {
     this.#failures = { words, sinceMs: isNew ? nowMs : before.sinceMs, lastMs: nowMs };
   }
 
-  /** The last failure of a series that has lasted for a while; null when there is none. */
-  lasting(nowMs: number, isStreaming: boolean): string | null {
+  /** The last failure of a series that has lasted for so long; null when there is none. */
+  lasting(nowMs: number, isStreaming: boolean, forMs = LASTING_MS): string | null {
     if (this.#failures === null) return null;
     const { words, sinceMs, lastMs } = this.#failures;
     const quietMs = nowMs - lastMs;
@@ -51,6 +51,6 @@ export class StreamFailures {
       this.#failures = null;
       return null;
     }
-    return nowMs - sinceMs >= LASTING_MS ? words : null;
+    return nowMs - sinceMs >= forMs ? words : null;
   }
 }

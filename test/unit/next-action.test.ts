@@ -69,6 +69,8 @@ const standby = {
   sync: null,
   restartFor: null,
 } satisfies Task;
+const at = (address: string): Upstream => ({ ...UPSTREAM, address });
+const standbyAt = (address: string): Task => ({ ...standby, upstream: at(address) });
 const initialise: Task = { kind: 'initialise', volumeId: 'v1' };
 const clone: Task = { kind: 'clone', volumeId: 'v1', from: UPSTREAM };
 const primary = (changes: Partial<Extract<Task, { kind: 'primary' }>> = {}): Task => ({
@@ -103,6 +105,8 @@ const facts = (changes: Partial<LocalFacts>): LocalFacts => ({
   slots: [],
   checkpointedFor: null,
   streamProblem: null,
+  isOutOfReach: false,
+  misledBy: null,
   isSecluded: false,
   missed: null,
   ...changes,
@@ -532,6 +536,34 @@ const rows: readonly Row[] = [
     name: 'a standby follows its new upstream',
     facts: { task: standby, postgres: runsStandby, upstream: OTHER_UPSTREAM },
     action: { kind: 'follow', upstream: UPSTREAM },
+  },
+  {
+    name: 'a standby is told where its upstream is',
+    facts: { task: standbyAt('10.0.0.7'), postgres: runsStandby },
+    action: { kind: 'follow', upstream: at('10.0.0.7') },
+  },
+  {
+    name: 'a standby stays where it was told, when the next leader does not know it yet',
+    facts: { task: standby, postgres: runsStandby, upstream: at('10.0.0.7') },
+  },
+  {
+    name: 'a standby looks the name up when nobody is at the address',
+    facts: {
+      task: standbyAt('10.0.0.7'),
+      postgres: runsStandby,
+      upstream: at('10.0.0.7'),
+      isOutOfReach: true,
+    },
+    action: { kind: 'follow', upstream: UPSTREAM, misledBy: '10.0.0.7' },
+  },
+  {
+    name: 'a standby does not go back to an address where nobody was',
+    facts: { task: standbyAt('10.0.0.7'), postgres: runsStandby, misledBy: '10.0.0.7' },
+  },
+  {
+    name: 'a standby goes to another address than the one where nobody was',
+    facts: { task: standbyAt('10.0.0.8'), postgres: runsStandby, misledBy: '10.0.0.7' },
+    action: { kind: 'follow', upstream: at('10.0.0.8') },
   },
   {
     name: 'a standby that cannot become consistent is told its new upstream while it starts',

@@ -103,6 +103,13 @@ primary_slot_name = 'pgswarm_pg1'
 `);
   });
 
+  it('looks no name up when the upstream has said where it is', () => {
+    const text = renderUpstream({ ...upstream, address: '10.0.200.3' }, machine());
+    expect(valueOf(text, 'primary_conninfo')).to.match(
+      /^'host=pg2 hostaddr=10\.0\.200\.3 port=5432/,
+    );
+  });
+
   it('is late where the server is to be, and streams from nobody when the archives feed it', () => {
     const late = { replication: 'archive', hotStandby: false, applyDelayMs: 3_600_000 } as const;
     const text = renderSettings(settings({ late }), machine());

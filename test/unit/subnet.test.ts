@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
+  isIn,
   contains,
   formatSubnet,
   overlaps,
@@ -101,5 +102,12 @@ describe('subnet', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('knows the addresses that are in it', () => {
+    const found = ['10.0.200.7', '10.0.201.7', 'fe80::1', ''].map((each) =>
+      isIn('10.0.200.0/24', each),
+    );
+    expect(found).to.deep.equal([true, false, false, false]);
   });
 });

@@ -124,7 +124,7 @@ function inDatabase(upstream: Upstream, password: string): ClientConfig {
 
 function connectionTo(upstream: Upstream, password: string, applicationName: string): ClientConfig {
   return {
-    host: upstream.host,
+    host: upstream.address ?? upstream.host,
     port: upstream.port,
     user: REPLICATION_ROLE,
     password,

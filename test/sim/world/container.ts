@@ -154,6 +154,7 @@ export class Container {
       control: this.#observed(control),
       peers,
       log,
+      ownAddress: () => null,
       assemble: (state, onChange) => this.#assemble(state, onChange),
     });
     this.#instance = instance;

@@ -24,6 +24,7 @@ const STREAM_PROBLEM_MS = 2_000;
 export class SimLocalPostgres implements PostgresPort {
   /** Nothing that is simulated needs a restart. */
   readonly hasSeenReload = true;
+  readonly isOutOfReach = false;
   readonly #model: Postgres;
   readonly #newProcess: () => SimProcess;
   readonly #manager: SimProcess;
