@@ -163,12 +163,16 @@ export class ClusterController implements ClusterLoop {
     return this.#records.state?.uid ?? null;
   }
 
-  /** Who follows whom, for a comparison; null while there is no primary or it is being changed. */
+  /** Who follows the primary, for a comparison; null while anybody should and does not, or it changes. */
   get formation(): string | null {
     const view = this.#view();
     if (view?.primary?.asPrimary == null || view.state.change !== null) return null;
-    const following = view.servers.filter((server) => isFollowing(server, view));
-    return [view.primary, ...following].map(({ name }) => name).join(' ');
+    const { primary, state, servers } = view;
+    const others = servers.filter(
+      ({ name }) => name !== primary.name && !state.fenced.includes(name),
+    );
+    if (!others.every((server) => isFollowing(server, view))) return null;
+    return [primary, ...others].map(({ name }) => name).join(' ');
   }
 
   /** Id of the node that the primary is tied to; null while there is no primary. */

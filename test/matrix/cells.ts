@@ -130,7 +130,8 @@ const nodes: readonly Cell[] = [
     fault: faults.killOtherNodes,
     until: 12_000,
     primary: 'either',
-    backTargetMs: afterReturnMs,
+    // Raft elects, and both agents register anew: up to 85 s before Swarm starts a container there.
+    backTargetMs: 2 * afterReturnMs,
     gapTargetMs: null,
   },
 ];
