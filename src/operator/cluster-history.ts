@@ -9,11 +9,11 @@ import { type Journal } from './journal';
 
 export class ClusterHistory {
   readonly #cluster: string;
-  readonly #journal: Journal | null;
+  readonly #journal: Pick<Journal, 'add'> | null;
   #events: ClusterState['events'] = [];
   #generation: number | null = null;
 
-  constructor(cluster: string, journal: Journal | null) {
+  constructor(cluster: string, journal: Pick<Journal, 'add'> | null) {
     this.#cluster = cluster;
     this.#journal = journal;
   }

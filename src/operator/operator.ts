@@ -167,10 +167,12 @@ export class Operator {
   async #list(): Promise<void> {
     if (this.#listTimer !== null) clearTimeout(this.#listTimer);
     try {
-      for (const { name } of await this.#ports.store.list()) {
-        const cluster = SPEC_RECORD.exec(name)?.groups?.['cluster'];
-        if (cluster !== undefined) await this.#take(cluster);
-      }
+      const records = await this.#ports.store.list();
+      const clusters = records.flatMap(
+        ({ name }) => SPEC_RECORD.exec(name)?.groups?.['cluster'] ?? [],
+      );
+      this.#ports.journal?.tidy(clusters);
+      for (const cluster of clusters) await this.#take(cluster);
     } catch (error) {
       this.#ports.log.warn('the store could not be listed; it is tried again', {
         message: messageOf(error),

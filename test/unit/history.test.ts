@@ -2,10 +2,23 @@
  * Goal: one timeline, kept for longer than the store keeps it, with nothing twice. Method: a journal in a
  * folder of its own, and a leader in a world that is a step behind its spec.
  */
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { useFakeTimers } from 'sinon';
 import { createLogger } from 'winston';
 import { runCli } from '../../src/cli/main';
 import { decide } from '../../src/core/decide';
@@ -14,6 +27,7 @@ import { viewOf } from '../../src/core/situation';
 import { ClusterHistory } from '../../src/operator/cluster-history';
 import { FileJournal } from '../../src/operator/journal';
 import { portsOf, recordingOutput, world } from '../support/cli-ports';
+import { failureOf } from '../support/failure';
 import { NOW_MS, running, switchover, withReport } from '../support/world';
 
 const entry = (minute: number, message = `event ${minute}`): HistoryEntry => ({
@@ -29,7 +43,20 @@ describe('a journal on the operator’s volume', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pgswarm-journal-'));
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  afterEach(() => {
+    comeBack();
+    rmSync(folder, { recursive: true });
+  });
+  /** Files that nobody can open before the other end is open, too. */
+  let hanging: readonly string[] = [];
+  const comeBack = (): void => {
+    for (const file of hanging) {
+      const end = openSync(file, 'r+');
+      rmSync(file);
+      closeSync(end);
+    }
+    hanging = [];
+  };
   const read = (since = ''): Promise<readonly HistoryEntry[]> =>
     new FileJournal(folder, log).read('orders', since);
 
@@ -85,7 +112,42 @@ describe('a journal on the operator’s volume', () => {
     writeFileSync(file, '');
     const journal = new FileJournal(join(file, 'below'), log);
     journal.add('orders', [entry(1)]);
-    expect(await journal.read('orders', '')).to.deep.equal([]);
+    expect(await failureOf(journal.read('orders', ''))).to.have.property(
+      'code',
+      'HistoryUnreadable',
+    );
+  });
+
+  // Each file that was waited for held a thread, and there are four of them for all files and host names.
+  it('that hangs keeps nobody waiting, and nothing else from being read', async () => {
+    const journal = new FileJournal(folder, log);
+    const clusters = ['a', 'b', 'c', 'd'];
+    hanging = clusters.map((each) => join(folder, `${each}.jsonl`));
+    for (const file of hanging) execFileSync('mkfifo', [file]);
+    const seconds = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    for (const each of clusters) journal.add(each, [entry(1)]);
+    const asked = failureOf(journal.read('d', ''));
+    await seconds.tickAsync(2_000);
+    seconds.restore();
+    expect((await asked).message).to.include('nothing came from its disk within 2 s');
+    expect(await readFile(__filename, 'utf8')).to.include('that hangs');
+    comeBack();
+    expect(await journal.read('d', '')).to.deep.equal([entry(1)]);
+  });
+
+  it('forgets clusters that were deleted long ago', async () => {
+    const journal = new FileJournal(folder, log);
+    const quiet = ['quiet.jsonl', 'gone.jsonl', 'gone.jsonl.1', 'notes.txt'];
+    for (const name of [...quiet, 'late.jsonl']) writeFileSync(join(folder, name), '');
+    const longAgo = Date.now() / 1000 - 31 * 86_400;
+    for (const name of quiet) utimesSync(join(folder, name), longAgo, longAgo);
+    journal.tidy(['quiet']);
+    await journal.read('quiet', '');
+    expect(readdirSync(folder).toSorted()).to.deep.equal([
+      'late.jsonl',
+      'notes.txt',
+      'quiet.jsonl',
+    ]);
   });
 });
 
@@ -93,7 +155,6 @@ describe('what a leader writes down', () => {
   const kept: HistoryEntry[] = [];
   const journal = {
     add: (_: string, entries: readonly HistoryEntry[]) => void kept.push(...entries),
-    read: () => Promise.resolve([]),
   };
   beforeEach(() => void kept.splice(0));
 
