@@ -371,6 +371,40 @@ describe('configuration', () => {
     expect(end.state?.override).to.include({ declared: 'pg1', to: 'pg2' });
   });
 
+  // Nobody has asked for another primary: `failback: hold` is not for a relief of a minute.
+  const held = withSpec(three, { failover: { ...three.record.spec.failover, failback: 'hold' } });
+
+  it('gives the role back where a failover would keep it', () => {
+    expect(wayOf(told(held, MORE)).end.state).to.include({ primary: 'pg1', override: null });
+  });
+
+  it('gives the role to the primary that is declared in the midst of the restarts', () => {
+    const restart = begun(told(held, MORE)).restart;
+    const { end } = wayOf(withSpec(withState(told(held, MORE), { restart }), { primary: 'pg3' }));
+    expect(end.state).to.include({ primary: 'pg3', override: null, restart: null });
+  });
+
+  it('does not undo a failover', () => {
+    const override: ClusterState['override'] = {
+      ...{ number: 1, declared: 'pg1', from: 'pg1', to: 'pg2' },
+      ...{ reason: 'its lease was over', at: held.now },
+    };
+    const restart = {
+      id: 'r',
+      servers: ['pg2'],
+      rollout: { because: 'x', primary: 'relieved' },
+    } as const;
+    const { priorities } = held.record.spec.failover;
+    const failover = { ...held.record.spec.failover, priorities: { ...priorities, pg3: 200 } };
+    const over = withSpec(settle(withSpec(held, { primary: 'pg2' })).situation, {
+      primary: 'pg1',
+      failover,
+    });
+    const { end } = wayOf(withState(over, { override, restart }));
+    expect(end.state).to.include({ primary: 'pg3', restart: null });
+    expect(end.state?.override).to.include({ number: 2, declared: 'pg1', to: 'pg3' });
+  });
+
   it('tells nobody to restart beside a change of role, nor the primary before it is relieved', () => {
     const restart = { id: 'r', servers: ['pg1'], rollout: { because: '', primary: 'relieved' } };
     const orderOf = (state: Partial<ClusterState>): unknown => {

@@ -7,6 +7,7 @@ import { type ServerView, type View } from '../situation';
 import { type ClusterState, type Override, type RoleChange } from '../state';
 import { finishChange, nameNewPrimary } from '../transitions';
 import { isToBeRelieved, reasonOfTurn } from '../turn';
+import { activeOverride } from './request';
 import { recorded, rule, type Rule } from './rule';
 import { syncOfNewPrimary } from './synchronous';
 
@@ -69,12 +70,12 @@ function overrideFor(view: View, change: RoleChange, primary: string): Override 
   };
 }
 
-/** The declared primary is relieved for its restart only: the role comes back by itself. */
-const isForRollout = ({ state, spec }: View, { kind, from, reason }: RoleChange): boolean =>
+/** A primary is relieved for its restart only: the declared one follows, unless it was overridden before. */
+const isForRollout = (view: View, { kind, reason }: RoleChange): boolean =>
   kind === 'switchover' &&
-  from === spec.primary &&
-  isToBeRelieved(state) &&
-  reason === reasonOfTurn(state);
+  activeOverride(view) === null &&
+  isToBeRelieved(view.state) &&
+  reason === reasonOfTurn(view.state);
 
 /** What the old primary is known to have written and the new one had not received. */
 function lostBytes({ change, to }: InFlight): number {
