@@ -246,6 +246,25 @@ describe('backups by schedule', () => {
     );
   });
 
+  // A server that is restarted in the midst of a backup begins it anew.
+  it('wait for the end of restarts, as backups do that somebody has asked for', () => {
+    const restart = { id: 'r', servers: ['pg2', 'pg1'] };
+    const due = withState(at(followed, '2026-11-21T02:00:00.500Z'), { restart });
+    const because = (situation: Situation, rule: string): string | undefined =>
+      decide(situation).findings.find((each) => each.rule === rule)?.because;
+    expect(decide(due).steps).to.deep.equal([]);
+    expect(because(due, 'schedule-waits')).to.match(
+      /waits for the end of the restarts \(pg2, pg1\)$/,
+    );
+    const asked = afterRecord(withState(due, { restart: null }));
+    const waiting = withState(asked, { restart });
+    expect(decide(waiting).steps).to.deep.equal([]);
+    expect(because(waiting, 'backup-waits')).to.equal(
+      'a backup waits for the end of the restarts (pg2, pg1)',
+    );
+    expect(decide(asked).rule).to.equal('backup-begin');
+  });
+
   const changes: readonly (readonly [string, readonly ScheduleSpec[], Record<string, string>])[] = [
     ['another time', [{ ...NIGHTLY, schedule: '0 5 * * *' }], { nightly: '2026-11-22T05:00' }],
     ['another time zone', [{ ...NIGHTLY, timeZone: BERLIN }], { nightly: '2026-11-22T01:00' }],

@@ -43,10 +43,12 @@ export const backupRules: readonly Rule[] = [
   rule<Choice>({
     id: 'backup-begin',
     section: 'backup',
-    about: 'A backup was asked for: a server begins to take it, a standby if there is one.',
+    about:
+      'A backup was asked for, and no restarts are under way: a server begins to take it, a standby if there is one.',
     when: (view) => {
-      const { backup } = view.state;
-      if (backup === null || backup.begun !== null || view.state.change !== null) return null;
+      const { backup, change, restart } = view.state;
+      if (backup === null || backup.begun !== null) return null;
+      if (change !== null || restart !== null) return null;
       const server = serverFor(view, backup.request);
       return server === null ? null : { server, order: orderFor(view, backup, server) };
     },
@@ -64,7 +66,7 @@ export const backupRules: readonly Rule[] = [
     about: 'A backup is being taken, or waits for a server that can take it.',
     when: ({ state }) => state.backup,
     because: ({ begun, request }, view) => {
-      if (begun === null) return `a backup waits for ${request.server ?? 'a server that runs'}`;
+      if (begun === null) return `a backup waits for ${awaitedIn(view, request)}`;
       const work = view.servers.find(({ name }) => name === begun.server)?.report?.backup ?? null;
       const words = work?.id === begun.order.id ? work.words : 'it has not begun yet';
       return `${begun.server} takes backup ${begun.order.id}: ${words}`;
@@ -92,6 +94,15 @@ export function serverFor(view: View, wanted: Pick<BackupRequest, 'server'>): Se
   const able = view.servers.filter((server) => isAble(server, view) && !isLate(server.spec));
   return able.find(({ asStandby }) => asStandby !== null) ?? able[0] ?? null;
 }
+
+/** What a backup that has not begun waits for. */
+export const awaitedIn = (
+  { state: { restart } }: View,
+  { server }: Pick<BackupRequest, 'server'>,
+): string =>
+  restart === null
+    ? (server ?? 'a server that runs')
+    : `the end of the restarts (${restart.servers.join(', ')})`;
 
 const isAble = (server: ServerView, view: View): boolean =>
   server.asPrimary !== null || (isFollowing(server, view) && server.asStandby?.isWarm !== true);

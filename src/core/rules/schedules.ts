@@ -7,7 +7,7 @@ import { type View } from '../situation';
 import { type ScheduleSpec } from '../spec';
 import { type ClusterState, type ScheduleState } from '../state';
 import { scheduledBackupRequested, schedulesFollowed } from '../transitions';
-import { serverFor } from './backup';
+import { awaitedIn, serverFor } from './backup';
 import { recorded, rule, type Rule } from './rule';
 
 type Schedules = ClusterState['schedules'];
@@ -46,11 +46,12 @@ export const scheduleRules: readonly Rule[] = [
     id: 'schedule-due',
     section: 'backup',
     about:
-      'A schedule is due, no backup is under way, and a server can take one: once, however often it was missed.',
-    when: (view) =>
-      view.state.backup !== null || view.state.change !== null
-        ? null
-        : (dueIn(view).find(({ spec }) => serverFor(view, spec) !== null) ?? null),
+      'A schedule is due, no backup and no restarts are under way, and a server can take one: once, however often it was missed.',
+    when: (view) => {
+      const { backup, change, restart } = view.state;
+      if (backup !== null || change !== null || restart !== null) return null;
+      return dueIn(view).find(({ spec }) => serverFor(view, spec) !== null) ?? null;
+    },
     because: ({ spec, since }) => `schedule ${spec.name} is due since ${since}`,
     steps: ({ spec, followed, since }, view) => {
       const { now } = view.situation;
@@ -75,8 +76,8 @@ export const scheduleRules: readonly Rule[] = [
     section: 'backup',
     about: 'A schedule is due, and no server can take its backup now.',
     when: (view) => (view.state.backup === null ? (dueIn(view)[0] ?? null) : null),
-    because: ({ spec, since }) =>
-      `schedule ${spec.name} is due since ${since} and waits for ${spec.server ?? 'a server that runs'}`,
+    because: ({ spec, since }, view) =>
+      `schedule ${spec.name} is due since ${since} and waits for ${awaitedIn(view, spec)}`,
   }),
 ];
 
