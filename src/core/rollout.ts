@@ -26,12 +26,14 @@ export function restartOrder(view: View, server: ServerView): string | null {
 
 /** Those that can take over at all, whatever is in their way at this moment. */
 export const successorsOf = (view: View): readonly ServerView[] =>
-  view.servers.filter(
-    ({ name }) =>
-      name !== view.state.primary &&
-      priorityOf(name, view) > 0 &&
-      !view.state.fenced.includes(name),
-  );
+  candidatesOf(view).filter(({ name }) => !view.state.fenced.includes(name));
+
+/** Who could take over, if a person did not keep it stopped; null when another one can, or nobody ever. */
+export const fencedSuccessorOf = (view: View): ServerView | null =>
+  successorsOf(view).length > 0 ? null : (candidatesOf(view)[0] ?? null);
+
+const candidatesOf = (view: View): readonly ServerView[] =>
+  view.servers.filter(({ name }) => name !== view.state.primary && priorityOf(name, view) > 0);
 
 /** Why this server must not be away for a moment now; null when it may. */
 export function whyNotNow(view: View, server: string): string | null {

@@ -85,6 +85,50 @@ const rows: readonly Row[] = [
     because: /it waits: pg2 has not been told the settings yet/,
   },
   {
+    name: 'a primary whose only successor is kept stopped by a person',
+    situation: withState(waiting, { fenced: ['pg2'] }),
+    rule: 'restart-pending',
+    because:
+      /it waits: pg2 could take over meanwhile.*pgswarm unfence orders pg2; pgswarm restart orders pg1 restarts/,
+  },
+  {
+    name: 'the standby that is not, and not the primary after it',
+    situation: withState(
+      withSpec(told(three, MORE), {
+        failover: { ...three.record.spec.failover, priorities: { pg3: 0 } },
+      }),
+      { fenced: ['pg2'] },
+    ),
+    rule: 'restart-begin',
+    because: /: pg3 must be restarted$/,
+  },
+  {
+    name: 'a primary for which another standby stands in',
+    situation: withState(told(three, MORE), { fenced: ['pg2'] }),
+    rule: 'restart-begin',
+    because: /: pg3 and pg1 must be restarted$/,
+  },
+  {
+    name: 'a primary whose only standby is kept stopped, and never takes over',
+    situation: withState(
+      withSpec(waiting, {
+        failover: { ...pair.record.spec.failover, priorities: { pg2: 0 } },
+      }),
+      { fenced: ['pg2'] },
+    ),
+    rule: 'restart-begin',
+    because: /: pg1 must be restarted$/,
+  },
+  {
+    name: 'a service of the primary, whose only successor is kept stopped by a person',
+    situation: withState(
+      withSpec(settle(supervised(imaged(pair))).situation, { update: pair.record.spec.update }),
+      { fenced: ['pg2'] },
+    ),
+    rule: 'update-pending',
+    because: /is to be updated: .*; pg2 could take over.*pgswarm unfence orders pg2/,
+  },
+  {
     name: 'the only standby of commits that must wait for one',
     situation: told(running({ replication: SYNCHRONOUS }), MORE),
     rule: 'restart-pending',

@@ -4,7 +4,7 @@
  * server does not start with goes no further.
  */
 import { type Problem } from '../protocol';
-import { successorsOf, whyNotNow } from '../rollout';
+import { fencedSuccessorOf, successorsOf, whyNotNow } from '../rollout';
 import { type ServerView, type View } from '../situation';
 import { type ClusterState, type Restart, type Rollout } from '../state';
 import { restartEnded, restartInPlace, rolloutBegun } from '../transitions';
@@ -71,9 +71,10 @@ export function needOf(view: View): Need | null {
   const isPrimaryAllowed = spec.update.primary === 'automatic' && pendingOf(primary).length > 0;
   const primaries = isPrimaryAllowed ? [primary] : [];
   const isPrimaryFirst = isLowered && own.length === 0;
+  const isPrimaryLater = isLowered || (own.length > 0 && fencedSuccessorOf(view) !== null);
   const round = isPrimaryFirst
     ? primaries.flatMap((each) => [each, ...waiting])
-    : [...own, ...(isLowered ? [] : primaries)];
+    : [...own, ...(isPrimaryLater ? [] : primaries)];
   if (round.length === 0) return null;
   return {
     servers: round.map(({ name }) => name),
@@ -85,8 +86,14 @@ export function needOf(view: View): Need | null {
 const relief = (view: View): Rollout['primary'] =>
   successorsOf(view).length > 0 ? 'relieved' : 'last';
 
+/** The first one that is to be restarted, and how the primary is. */
+interface Beginning {
+  readonly server: string;
+  readonly primary: Rollout['primary'];
+}
+
 /** Why nothing is restarted now, although something should be; null when it may begin. */
-function whyNotYet(view: View, server: string): string | null {
+function whyNotYet(view: View, beginning: Beginning): string | null {
   const { state, situation, generation } = view;
   const { rollouts } = state;
   if (refusalsIn(view).length > 0) return 'a server has refused its settings';
@@ -100,7 +107,16 @@ function whyNotYet(view: View, server: string): string | null {
   if (isEnough) {
     return `${rollouts.count} rounds of restarts have not brought it into force`;
   }
-  return whyNotNow(view, server);
+  return whyNotInPlace(view, beginning) ?? whyNotNow(view, beginning.server);
+}
+
+/** Writes need not stop for a restart, once a person gives the standby back. */
+function whyNotInPlace(view: View, { server, primary }: Beginning): string | null {
+  if (server !== view.state.primary || primary !== 'last') return null;
+  const kept = fencedSuccessorOf(view)?.name;
+  if (kept === undefined) return null;
+  const { cluster } = view.spec;
+  return `${kept} could take over meanwhile, and is kept stopped: pgswarm unfence ${cluster} ${kept}; pgswarm restart ${cluster} ${server} restarts ${server} in place now`;
 }
 
 /** What a server needs a restart for shows only when it has been told its settings. */
@@ -120,7 +136,7 @@ function beginning(view: View): (Need & { readonly because: string }) | null {
   const need = isAtRest(view) ? needOf(view) : null;
   const [first] = need?.servers ?? [];
   if (need === null || first === undefined || driftOfPrimary(view) !== null) return null;
-  if (whyNotYet(view, first) !== null) return null;
+  if (whyNotYet(view, { server: first, primary: need.primary }) !== null) return null;
   return { ...need, because: `${need.parameters.join(', ')} must take effect` };
 }
 
@@ -136,8 +152,11 @@ function updateOfPrimary(view: View): Update | null {
   return drift === null ? null : { name: drift.server.name, paths: drift.paths };
 }
 
-const mayUpdate = (view: View, { name }: Update): boolean =>
-  view.spec.update.primary === 'automatic' && whyNotYet(view, name) === null;
+const whyNoUpdateYet = (view: View, { name }: Update): string | null =>
+  whyNotYet(view, { server: name, primary: relief(view) });
+
+const mayUpdate = (view: View, update: Update): boolean =>
+  view.spec.update.primary === 'automatic' && whyNoUpdateYet(view, update) === null;
 
 // ── for people ───────────────────────────────────────────────────────────────────────────────
 
@@ -162,8 +181,12 @@ function pendingWords(view: View, pending: readonly ServerView[]): string {
   const each = pending.map(
     (server) => `${server.name} needs a restart for ${pendingOf(server).join(', ')}`,
   );
-  const first = needOf(view)?.servers[0];
-  const why = first === undefined ? null : whyNotYet(view, first);
+  const need = needOf(view);
+  const [server] = need?.servers ?? [];
+  const why =
+    need === null || server === undefined
+      ? null
+      : whyNotYet(view, { server, primary: need.primary });
   return [
     ...each,
     ...(isForPersons(view) ? [whatPersonsDo(view)] : []),
@@ -233,7 +256,7 @@ export const configurationRules: readonly Rule[] = [
     when: updateOfPrimary,
     because: (update, view) => {
       const isSupervised = view.spec.update.primary === 'supervised';
-      const why = isSupervised ? whatPersonsDo(view) : whyNotYet(view, update.name);
+      const why = isSupervised ? whatPersonsDo(view) : whyNoUpdateYet(view, update);
       return `the service of ${update.name} is to be updated: ${update.paths.join(', ')}; ${why ?? ''}`;
     },
     condition: notApplied('UpdatePending'),
