@@ -1,5 +1,6 @@
 /** Instance managers as processes of the user postgres, each with its volumes in a directory. */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chownSync,
@@ -11,7 +12,7 @@ import {
   readlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -46,13 +47,27 @@ export function runAs(): { readonly uid?: number; readonly gid?: number } | null
   }
 }
 
+/**
+ * Nobody listens there now, and nobody's connection will begin there by chance, not even while the
+ * server that is to have it is restarted: it is below the kernel's ephemeral ports.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  for (;;) {
+    const port = randomInt(10_240, 32_000);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }
 
 /** The sources, or the built program when PGSWARM_DIST says where it is. */
