@@ -528,7 +528,7 @@ class World {
 }
 
 /** A slow machine has so long for what takes a moment. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** Git's times are whole seconds. */
 async function nextSecond(): Promise<void> {

@@ -21,6 +21,10 @@ const SLOW_TIMEOUT_MS = 60_000;
 const CHECKPOINT_MAX_MS = 6 * 60_000;
 const CHECKPOINT_POLL_MS = 200;
 const DUPLICATE_OBJECT = '42710';
+const INVALID_PASSWORD = '28P01';
+/** A primary that was just made sets its roles in its first moments. */
+const ROLES_MAX_MS = 5000;
+const ROLES_POLL_MS = 100;
 
 export interface UpstreamSeen extends Lineage {
   /** How far its WAL is on disk. */
@@ -37,6 +41,20 @@ export interface UpstreamSize {
  * the WAL from the copy's start on is kept (manual: "Streaming Replication Protocol").
  */
 export async function prepareUpstream(upstream: Upstream, password: string): Promise<void> {
+  const deadlineMs = performance.now() + ROLES_MAX_MS;
+  for (;;) {
+    try {
+      await reserveSlot(upstream, password);
+      return;
+    } catch (error) {
+      const isTooEarly = (error as { code?: string }).code === INVALID_PASSWORD;
+      if (!isTooEarly || performance.now() > deadlineMs) throw error;
+      await sleep(ROLES_POLL_MS);
+    }
+  }
+}
+
+async function reserveSlot(upstream: Upstream, password: string): Promise<void> {
   await connected(forReplication(upstream, password), async (client) => {
     await identify(client, upstream);
     if (upstream.slot === null) return;

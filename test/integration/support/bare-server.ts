@@ -18,7 +18,7 @@ import { BareManager } from './bare-manager';
 import { freePort, runAs } from './instance-process';
 
 const POLL_MS = 2;
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 export class BareServer {
   readonly directory: string;

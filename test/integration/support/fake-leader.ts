@@ -94,7 +94,7 @@ export class FakeLeader {
   async until(
     server: string,
     isAsWanted: (report: Report) => boolean,
-    timeoutMs = 30_000,
+    timeoutMs = 60_000,
   ): Promise<TimedReport> {
     const deadline = Date.now() + timeoutMs;
     for (let seen = this.#lastIndex(server); ;) {
@@ -166,7 +166,7 @@ export class FakeLeader {
       createHash('sha256')
         .update(this.#assignments.get(server) ?? '')
         .digest('hex') === digest;
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + 60_000;
     while (isSame()) {
       const changed = await this.#change(deadline, () => 'nothing changed').then(
         () => true,
