@@ -154,8 +154,11 @@ const isSameFilling = (
   task.volumeId === volumeId &&
   JSON.stringify(task.restore) === JSON.stringify(restore);
 
-const follows = (task: Task, { server }: Upstream): boolean =>
-  task.kind === 'standby' && task.upstream.server === server;
+/** At another address there is another container of it, and nobody at the one before. */
+const follows = (task: Task, { server, address }: Upstream): boolean =>
+  task.kind === 'standby' &&
+  task.upstream.server === server &&
+  (address === undefined || (task.upstream.address ?? address) === address);
 
 function obstacle({ task, volume, marks }: LocalFacts): Problem | null {
   if (task === null || task.kind === 'wait' || task.kind === 'stop') return null;

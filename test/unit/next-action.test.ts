@@ -713,6 +713,18 @@ describe('an action under way', () => {
       task: stop,
       superseded: false,
     },
+    {
+      name: 'a look at an upstream that is elsewhere by now is broken off',
+      action: { kind: 'compare', upstream: at('10.0.0.7'), suspicion: null },
+      task: standbyAt('10.0.0.8'),
+      superseded: true,
+    },
+    {
+      name: 'a look at an upstream of which the next leader knows no address goes on',
+      action: { kind: 'compare', upstream: at('10.0.0.7'), suspicion: null },
+      task: standby,
+      superseded: false,
+    },
   ];
   for (const { name, action, task, superseded } of cases) {
     it(name, () => {

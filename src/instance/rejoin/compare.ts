@@ -57,7 +57,8 @@ export async function standingTo(
   signal: AbortSignal,
 ): Promise<Standing> {
   const { postgres, secrets } = performer;
-  const look = async (): Promise<UpstreamSeen> => await lookAt(upstream, secrets.replication);
+  const look = async (): Promise<UpstreamSeen> =>
+    await unlessAborted(signal, lookAt(upstream, secrets.replication));
   const before = await look();
   const isStopped = postgres.report.state === 'stopped';
   if (!isStopped) await postgres.stop(STOP_LIMITS);
@@ -74,6 +75,14 @@ export async function standingTo(
     return { kind: 'aligned' };
   }
   return { kind: 'outrun', segment };
+}
+
+/** Nothing waits for an answer from a place where nobody is any more. */
+async function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  return await Promise.race([answer, aborted]);
 }
 
 /** The timelines of a stopped server, and where its WAL ends at least. */
