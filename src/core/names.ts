@@ -54,6 +54,10 @@ export const secretName = (cluster: string, purpose: SecretPurpose, fingerprint:
 /** File of a secret inside an instance's container. */
 export const secretFile = (purpose: SecretPurpose): string => `/run/secrets/${purpose}`;
 
+/** Whether a service or a secret has a name of this cluster's; it may be that of `a-b` as well as of `a`. */
+export const mayBelongTo = (cluster: string, name: string): boolean =>
+  name.startsWith(serviceName(cluster, '')) || name.startsWith(`pgswarm.${cluster}.`);
+
 /** Role under which standbys stream. */
 export const REPLICATION_ROLE = 'pgswarm_replication';
 /** Slot of a standby on its upstream: server names have no underscore, so no two collide. */

@@ -28,7 +28,11 @@ export interface Store {
 }
 
 export interface Swarm {
-  observe(cluster: string): Promise<SwarmSeen>;
+  /**
+   * What is seen is at least as new as the question; or as `sinceMs` (monotonic), where somebody has
+   * looked for all clusters since then.
+   */
+  observe(cluster: string, sinceMs?: number): Promise<SwarmSeen>;
   apply(step: SwarmStep): Promise<void>;
   /** Calls back when a service, node, network, secret or config has changed; returns a stop function. */
   watch(changed: (what: { type: string; name: string }) => void): () => void;

@@ -6,6 +6,7 @@ import { type Observation } from '../core/observation';
 import { OperatingError, messageOf } from '../core/errors';
 import { summaryOf, type Overview } from '../core/overview';
 import { type NodeSeen } from '../core/observation';
+import { mayBelongTo } from '../core/names';
 import { betterPlace, stillness, type Stillness } from '../core/placement';
 import { type HeartbeatAnswer, type NotLeader, type Report } from '../core/protocol';
 import { type SpecRecord } from '../core/spec';
@@ -14,6 +15,8 @@ import { ClusterController, type ControllerPorts } from './cluster-controller';
 
 /** Records are listed at least this often, even when Docker has announced no change. */
 const LIST_EVERY_MS = 10_000;
+/** So many clusters are taken over at the same time. */
+const TAKEN_AT_ONCE = 8;
 /** Who has led for so long may hand over; twice as long each time, since it may be in vain. */
 const SETTLED_AFTER_MS = 30_000;
 const SETTLED_AFTER_MAX_MS = 60 * 60_000;
@@ -75,7 +78,7 @@ export class Operator {
   changed(what: { readonly type: string; readonly name: string }): void {
     if (this.#epoch === null) return;
     if (what.type !== 'config') {
-      for (const controller of this.#controllers.values()) controller.look('swarm');
+      for (const controller of this.#concerned(what)) controller.look('swarm');
       return;
     }
     const cluster = SPEC_RECORD.exec(what.name)?.groups?.['cluster'];
@@ -83,6 +86,20 @@ export class Operator {
     const controller = this.#controllers.get(cluster);
     if (controller === undefined) void this.#take(cluster);
     else controller.look('records');
+  }
+
+  /** A cluster's own service, or secret, is nobody else's; anything else may matter to all of them. */
+  #concerned({
+    type,
+    name,
+  }: {
+    readonly type: string;
+    readonly name: string;
+  }): ClusterController[] {
+    const all = [...this.#controllers.values()];
+    if (type !== 'service' && type !== 'secret') return all;
+    const own = all.filter(({ cluster }) => mayBelongTo(cluster, name));
+    return own.length === 0 ? all : own;
   }
 
   report(report: Report): HeartbeatAnswer | NotLeader {
@@ -172,7 +189,7 @@ export class Operator {
         ({ name }) => SPEC_RECORD.exec(name)?.groups?.['cluster'] ?? [],
       );
       this.#ports.journal?.tidy(clusters);
-      for (const cluster of clusters) await this.#take(cluster);
+      await this.#takeAll(clusters);
     } catch (error) {
       this.#ports.log.warn('the store could not be listed; it is tried again', {
         message: messageOf(error),
@@ -212,6 +229,15 @@ export class Operator {
   #nodes(): readonly NodeSeen[] {
     const [controller] = this.#controllers.values();
     return controller?.observation().swarm?.nodes ?? [];
+  }
+
+  /** A few at a time: each is a write into Raft, and until it is done nobody leads that cluster. */
+  async #takeAll(clusters: readonly string[]): Promise<void> {
+    const left = clusters.values();
+    const takeOneByOne = async (): Promise<void> => {
+      for (const cluster of left) await this.#take(cluster);
+    };
+    await Promise.all(Array.from({ length: TAKEN_AT_ONCE }, takeOneByOne));
   }
 
   async #take(cluster: string): Promise<void> {

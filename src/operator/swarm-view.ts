@@ -5,6 +5,8 @@ import { type Clock, type Swarm } from '../core/ports';
 
 /** Swarm is looked at again after this long, even when it has announced no change. */
 const REFRESH_MS = 15_000;
+/** Clusters whose sight has become old at about the same time share the new one. */
+const SHARED_MS = 2_000;
 
 export interface SwarmViewPorts {
   readonly cluster: string;
@@ -56,9 +58,11 @@ export class SwarmView {
   }
 
   async #look(): Promise<void> {
+    const { swarm, cluster, clock } = this.#ports;
+    const sinceMs = this.#isStale ? undefined : clock.monotonicMs() - SHARED_MS;
     this.#isStale = false;
     try {
-      this.#seen = await this.#ports.swarm.observe(this.#ports.cluster);
+      this.#seen = await swarm.observe(cluster, sinceMs);
     } catch (error) {
       this.#isStale = true;
       throw error;

@@ -1,4 +1,4 @@
-/** Looks at everything in Swarm that matters to one cluster. */
+/** Looks at everything in Swarm that matters to one cluster, or to all of them at once. */
 import { CLUSTER_LABEL } from '../../core/names';
 import {
   type NetworkSeen,
@@ -9,16 +9,63 @@ import {
   type TaskSeen,
 } from '../../core/observation';
 import { type Docker } from './docker';
+import { type Sight } from './shared-look';
 
-/** In parallel: one slow answer does not make the others older. */
 export async function observeSwarm(
   docker: Docker,
   cluster: string,
   nowMs: () => number,
 ): Promise<SwarmSeen> {
+  return seenIn(await askSwarm(docker, `${CLUSTER_LABEL}=${cluster}`, nowMs));
+}
+
+/** With as many questions as one cluster alone needs. */
+export async function observeAll(docker: Docker, nowMs: () => number): Promise<Sight> {
+  const { services, secrets, tasks, ...rest } = await askSwarm(docker, CLUSTER_LABEL, nowMs);
+  const servicesOf = grouped(services, ({ Spec: spec }) => spec.Labels?.[CLUSTER_LABEL] ?? '');
+  const secretsOf = grouped(secrets, ({ Spec: spec }) => spec.Labels?.[CLUSTER_LABEL] ?? '');
+  const tasksOfService = grouped(tasks, ({ ServiceID: id }) => id);
+  const seen = (cluster: string): SwarmSeen => {
+    const own = servicesOf.get(cluster) ?? [];
+    return seenIn({
+      ...rest,
+      services: own,
+      secrets: secretsOf.get(cluster) ?? [],
+      tasks: own.flatMap(({ ID: id }) => tasksOfService.get(id) ?? []),
+    });
+  };
+  // At once: Docker's answers are much longer than what is kept of them.
+  const clusters = [...new Set([...servicesOf.keys(), ...secretsOf.keys()])];
+  const known = new Map(clusters.map((cluster) => [cluster, seen(cluster)]));
+  const unknown = seen('');
+  return (cluster) => known.get(cluster) ?? unknown;
+}
+
+function grouped<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+/** One answer of Docker's each, of whatever has the label. */
+interface Answers extends Pick<SwarmSeen, 'seenAtMs' | 'nodes' | 'networks'> {
+  readonly services: readonly ServiceAnswer[];
+  readonly secrets: readonly SecretAnswer[];
+  readonly tasks: readonly TaskAnswer[];
+}
+
+/** In parallel: one slow answer does not make the others older. */
+async function askSwarm(docker: Docker, label: string, nowMs: () => number): Promise<Answers> {
   // Stamped before asking: what is seen is at least as new as that.
   const seenAtMs = nowMs();
-  const query = { filters: { label: [`${CLUSTER_LABEL}=${cluster}`] } };
+  const query = { filters: { label: [label] } };
   const [nodes, services, networks, secrets, tasks] = await Promise.all([
     docker.get('/nodes') as Promise<NodeAnswer[]>,
     docker.get('/services', { query }) as Promise<ServiceAnswer[]>,
@@ -26,12 +73,19 @@ export async function observeSwarm(
     docker.get('/secrets', { query }) as Promise<SecretAnswer[]>,
     docker.get('/tasks', { query }) as Promise<TaskAnswer[]>,
   ]);
-  const serviceNames = new Map(services.map(({ ID: id, Spec: { Name: name } }) => [id, name]));
   return {
     seenAtMs,
     nodes: nodes.map(nodeSeen).toSorted((a, b) => a.hostname.localeCompare(b.hostname)),
-    services: services.map(serviceSeen).toSorted(byName),
     networks: networks.map(networkSeen).toSorted(byName),
+    ...{ services, secrets, tasks },
+  };
+}
+
+function seenIn({ services, secrets, tasks, ...rest }: Answers): SwarmSeen {
+  const serviceNames = new Map(services.map(({ ID: id, Spec: { Name: name } }) => [id, name]));
+  return {
+    ...rest,
+    services: services.map(serviceSeen).toSorted(byName),
     secrets: secrets.map(secretSeen).toSorted(byName),
     tasks: [...serviceNames].flatMap(([id, name]) => tasksOf(tasks, id, name)),
   };
@@ -54,7 +108,7 @@ interface NodeAnswer {
 interface ServiceAnswer {
   readonly ID: string;
   readonly Version: { readonly Index: number };
-  readonly Spec: { readonly Name: string };
+  readonly Spec: Labelled;
 }
 
 interface NetworkAnswer {
@@ -67,7 +121,12 @@ interface NetworkAnswer {
 
 interface SecretAnswer {
   readonly ID: string;
-  readonly Spec: { readonly Name: string };
+  readonly Spec: Labelled;
+}
+
+interface Labelled {
+  readonly Name: string;
+  readonly Labels?: Readonly<Record<string, string>> | null;
 }
 
 interface TaskAnswer {

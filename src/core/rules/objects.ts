@@ -5,7 +5,7 @@
  */
 import { type ServiceDesired, type Step } from '../steps';
 import { SOURCE_PATH } from '../desired';
-import { differences, unwantedMount } from '../diff';
+import { differences, unwantedMount, type NetworkIds } from '../diff';
 import { type NetworkSeen, type ServiceSeen } from '../observation';
 import { networkName, serviceName } from '../names';
 import { type ServerView, type View } from '../situation';
@@ -36,17 +36,52 @@ function drifts(view: View): readonly Drift[] {
   return found;
 }
 
-/** Comparing services is the dearest part of a look, and several rules ask for it. */
+/** Several rules ask for them. */
 const DRIFTS = new WeakMap<View, readonly Drift[]>();
 
 function driftOf(server: ServerView, view: View): Drift | null {
   const desired = view.desired?.services.find((service) => service.server === server.name);
   if (desired === undefined || server.service === null) return null;
-  const ids = Object.fromEntries((view.swarm?.networks ?? []).map(({ name, id }) => [name, id]));
-  const paths = differences(desired.spec, server.service.spec, ids);
+  const paths = differencesOf(desired, server.service, view.swarm?.networks ?? []);
   const isSame = paths.every((path) => path === SOURCE_LEFT);
   return isSame ? null : { server, seen: server.service, desired, paths };
 }
+
+/**
+ * Comparing is the dearest part of a look, and what is compared hardly ever changes: what was found
+ * last is kept for as long as that sight of Swarm is.
+ */
+function differencesOf(
+  { spec }: ServiceDesired,
+  seen: ServiceSeen,
+  networks: readonly NetworkSeen[],
+): readonly string[] {
+  const wanted = JSON.stringify(spec);
+  const last = COMPARED.get(seen);
+  if (last?.wanted === wanted && last.networks === networks) return last.paths;
+  const paths = differences(spec, seen.spec, idsOf(networks));
+  COMPARED.set(seen, { wanted, networks, paths });
+  return paths;
+}
+
+interface Comparison {
+  readonly wanted: string;
+  readonly networks: readonly NetworkSeen[];
+  readonly paths: readonly string[];
+}
+
+const COMPARED = new WeakMap<ServiceSeen, Comparison>();
+
+/** A Swarm with many clusters has many networks, and every cluster of one sight has the same. */
+function idsOf(networks: readonly NetworkSeen[]): NetworkIds {
+  const known = IDS.get(networks);
+  if (known !== undefined) return known;
+  const ids = Object.fromEntries(networks.map(({ name, id }) => [name, id]));
+  IDS.set(networks, ids);
+  return ids;
+}
+
+const IDS = new WeakMap<readonly NetworkSeen[], NetworkIds>();
 
 /** Its container is not as declared, and will be replaced. */
 export const isDrifted = (server: ServerView, view: View): boolean =>

@@ -2,7 +2,12 @@
  * Clusters at rest, as many as are wanted: the model settles one pair, and the others are it under
  * other names. A pair is primary and standby on their own nodes, with leases, and archives.
  */
-import { controlKey, deriveSecrets, fingerprints } from '../../../src/adapters/keys';
+import {
+  controlKey,
+  deriveSecrets,
+  fingerprints,
+  type ClusterSecrets,
+} from '../../../src/adapters/keys';
 import { type NodeSeen, type SwarmSeen } from '../../../src/core/observation';
 import { type Report } from '../../../src/core/protocol';
 import { type SpecRecord } from '../../../src/core/spec';
@@ -23,6 +28,7 @@ export interface Pair {
   readonly swarm: SwarmSeen;
   readonly reports: readonly Report[];
   readonly key: Buffer;
+  readonly fingerprints: ClusterSecrets;
 }
 
 /** What differs from pair to pair; no other text of the settled one looks like these. */
@@ -42,15 +48,17 @@ const FAILOVER = {
 const ROOM = { sizeBytes: 100e9, freeBytes: 60e9, fullInMs: null, stage: 'ample' as const };
 
 /** The same ones whenever they are asked for. */
-export function pairs(count: number): readonly Pair[] {
+export const pairs = (count: number): readonly Pair[] =>
+  pairsNamed(Array.from({ length: count }, (_, index) => `db-${String(index).padStart(4, '0')}`));
+
+export function pairsNamed(names: readonly string[]): readonly Pair[] {
   const text = JSON.stringify(template());
-  return Array.from({ length: count }, (_, index) => numbered(text, index));
+  return names.map((name, index) => pairOf(text, name, index));
 }
 
 export const nodes = (): readonly NodeSeen[] => empty().observation.swarm?.nodes ?? [];
 
-function numbered(text: string, index: number): Pair {
-  const name = `db-${String(index).padStart(4, '0')}`;
+function pairOf(text: string, name: string, index: number): Pair {
   const secrets = deriveSecrets(ROOT_KEY, name, UID);
   const marks = fingerprints(secrets);
   const subnet = `10.${100 + Math.floor(index / 256)}.${index % 256}.0/24`;
@@ -63,11 +71,11 @@ function numbered(text: string, index: number): Pair {
     [TEMPLATE.fingerprints.owner, marks.owner],
   ];
   const own = replacements.reduce((all, [from, to]) => all.replaceAll(from, to), text);
-  const pair = JSON.parse(own) as Omit<Pair, 'name' | 'key'>;
-  return { ...pair, name, key: controlKey(secrets) };
+  const pair = JSON.parse(own) as ReturnType<typeof template>;
+  return { ...pair, name, key: controlKey(secrets), fingerprints: marks };
 }
 
-function template(): Omit<Pair, 'name' | 'key'> {
+function template(): Pick<Pair, 'record' | 'state' | 'swarm' | 'reports'> {
   const { name: cluster, subnet, port } = TEMPLATE;
   const servers = ['pg1', 'pg2'].map((name, index) => ({
     ...{ name, port },
