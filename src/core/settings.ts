@@ -4,7 +4,7 @@
  * that a change of role changes no settings. In PostgreSQL the last line wins (manual: "Setting
  * Parameters via the Configuration File"), hence the order: defaults, the user's, the operator's.
  */
-import { limitsHeldBack, type Limits } from './limits';
+import { LIMIT_NAMES, limitsHeldBack, type Limits } from './limits';
 import { REPLICATION_ROLE } from './names';
 import { type ArchiveSpec, type LateSpec } from './spec';
 import { renderSyncNames } from './sync';
@@ -200,6 +200,25 @@ export function renderSettings(
 /** The limits that a standby of this primary does not take from the settings yet. */
 export const heldBackBy = (settings: InstanceSettings, machine: Machine, primary: Limits): Limits =>
   limitsHeldBack({ ...defaultParameters(machine), ...userParameters(settings) }, primary);
+
+/**
+ * `pgswarm.conf` from before, for a start as a standby: PostgreSQL does not start with a limit that the
+ * primary has higher by now.
+ */
+export function withLimitsOf(primary: Limits, text: string): string {
+  const raised = limitsHeldBack(limitsIn(text), primary);
+  if (Object.keys(raised).length === 0) return text;
+  return `${text}${lines(['', '# what the primary has', ...assignments(mapValues(raised, String))])}`;
+}
+
+/** Those that the text sets; the last line of a name counts. */
+const limitsIn = (text: string): Parameters =>
+  Object.fromEntries(
+    text.split('\n').flatMap((line) => {
+      const [, name = '', value = ''] = /^(\w+) = '(.*)'$/.exec(line) ?? [];
+      return LIMIT_NAMES.includes(name) ? [[name, value]] : [];
+    }),
+  );
 
 const userParameters = ({ parameters }: InstanceSettings): Parameters =>
   Object.fromEntries(

@@ -11,6 +11,7 @@ import { heldBackBy, renderHba, renderIsolatedHba, renderSettings } from '../cor
 import {
   hasSettings,
   hasStandbySignal,
+  raiseLimits,
   restoreHba,
   restoreSettings,
   writeHba,
@@ -83,8 +84,9 @@ interface Start {
 
 /**
  * Starts with what is there from before: what was refused when it was tried is not even in its place
- * yet. Else with the settings of the last start. If that works, the others were to blame, and are not
- * tried again before they are changed or a restart is asked for; if not, they stay.
+ * yet. Else with the settings of the last start; either with the limits that the primary has by now.
+ * If that works, the others were to blame, and are not tried again before they are changed or a restart
+ * is asked for; if not, they stay.
  */
 export async function startAsBefore(
   { environment, state, log }: Performer,
@@ -92,8 +94,12 @@ export async function startAsBefore(
   { starting, signal }: Start,
 ): Promise<void> {
   const directory = dataDirectory(environment.dataVolume);
-  if (await hasFormerSettings(error, directory)) {
+  const startRaised = async (): Promise<void> => {
+    await raiseLimits(directory, await limitsOfPrimary(directory, environment.binDirectory));
     await starting();
+  };
+  if (await hasFormerSettings(error, directory)) {
+    await startRaised();
     return;
   }
   const isSuspect = error instanceof OperatingError && SETTINGS_BLAMED.includes(error.code);
@@ -106,7 +112,7 @@ export async function startAsBefore(
   const message = `${error.message}; it runs with the settings from before`;
   state.set({ refused: { text, problem: { reason: 'SettingsRolledBack', message } } });
   try {
-    await starting();
+    await startRaised();
   } catch (failure) {
     // Whoever breaks this off does not wait for it any more; it goes on starting.
     if (signal.aborted) throw failure;

@@ -2,6 +2,7 @@
 import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readText, writeDurably } from '../adapters/postgres/durable-files';
+import { type Limits } from '../core/limits';
 import { type SyncSet, type Upstream } from '../core/protocol';
 import {
   ENTRY_FILE,
@@ -15,6 +16,7 @@ import {
   SUMMARIES_FILE,
   SYNC_FILE,
   UPSTREAM_FILE,
+  withLimitsOf,
   type Machine,
 } from '../core/settings';
 
@@ -101,6 +103,15 @@ export async function restoreSettings(directory: string): Promise<string | null>
   if (kept === null || present === kept) return null;
   await writeDurably(path, kept);
   return present;
+}
+
+/** Brings the present settings up to the limits of this standby's primary. */
+export async function raiseLimits(directory: string, primary: Limits): Promise<void> {
+  const path = join(directory, SETTINGS_FILE);
+  const present = await readText(path);
+  if (present === null) return;
+  const raised = withLimitsOf(primary, present);
+  if (raised !== present) await writeDurably(path, raised);
 }
 
 /** Whether the server has ever been given settings. */

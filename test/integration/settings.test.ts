@@ -194,9 +194,21 @@ describe('settings of running servers', function () {
 
     tell({ ...SMALL, work_mem: '7MB' });
     for (const server of ['pg1', 'pg2']) {
-      await leader.until(server, (each) => each.settings?.refused === null);
+      const isTold = ({ settings }: Report): boolean =>
+        settings?.refused === null && settings.generation === generation;
+      await leader.until(server, isTold);
     }
     await leader.until('pg2', isStreaming);
     expect(await pg1.sql('show work_mem')).to.equal('7MB');
+  });
+
+  // With its settings from before the standby had a lower limit than its primary, and stayed down.
+  it('runs with the settings from before, and with a limit that the primary has higher by now', async () => {
+    const more = { ...SMALL, max_connections: '60' };
+    await restart('pg1', more);
+    const { settings } = await restart('pg2', { ...more, huge_pages: 'on' });
+    expect(settings?.refused?.reason).to.equal('SettingsRolledBack');
+    expect(await connections(pg2)).to.equal('60');
+    expect(await pg2.sql('show huge_pages')).to.equal('try');
   });
 });

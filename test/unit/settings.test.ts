@@ -5,6 +5,7 @@ import {
   renderHba,
   renderSettings,
   renderUpstream,
+  withLimitsOf,
   type Machine,
 } from '../../src/core/settings';
 
@@ -45,6 +46,26 @@ function valueOf(text: string, name: string): string | undefined {
   const line = text.split('\n').findLast((each) => each.startsWith(`${name} = `));
   return line?.slice(name.length + 3);
 }
+
+describe('settings from before', () => {
+  const before = renderSettings(settings({ parameters: { Max_Connections: '40' } }), machine());
+  const raised = (primary: Readonly<Record<string, number>>, name: string): string | undefined =>
+    valueOf(withLimitsOf(primary, before), name);
+
+  it('are raised to what the primary has higher by now', () => {
+    expect(raised({ max_connections: 60 }, 'max_connections')).to.equal("'60'");
+    expect(raised({ max_prepared_transactions: 5 }, 'max_prepared_transactions')).to.equal("'5'");
+    expect(raised({ max_wal_senders: 17 }, 'max_wal_senders')).to.equal("'17'");
+  });
+
+  it('are not touched where they are enough', () => {
+    const enough = { max_connections: 40, max_worker_processes: 8, max_wal_senders: 10 };
+    expect(withLimitsOf(enough, before)).to.equal(before);
+    const twice = withLimitsOf({ max_connections: 60 }, before);
+    expect(withLimitsOf({ max_connections: 60 }, twice)).to.equal(twice);
+    expect(withLimitsOf({}, before)).to.equal(before);
+  });
+});
 
 describe('generated configuration', () => {
   it('is this text', () => {
