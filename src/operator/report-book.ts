@@ -6,6 +6,8 @@ export class ReportBook {
   readonly #newest = new Map<string, SeenReport>();
   /** The newest of each start of an instance manager, by server and boot id. */
   readonly #sequences = new Map<string, number>();
+  /** What of the newest does not move all the time: comparing every report is dear enough. */
+  readonly #settled = new Map<string, string>();
 
   /** By server. */
   all(): Readonly<Record<string, SeenReport>> {
@@ -14,16 +16,16 @@ export class ReportBook {
 
   /** `repeated`: played again, or overtaken, and not kept; `news`: more than positions differ. */
   enter(report: Report, seenAtMs: number): 'repeated' | 'same' | 'news' {
-    const before = this.#newest.get(report.server)?.report;
     // Which of two starts is the later one nobody can tell from one report: one that was long on its
     // way is taken for the newest until the other, which goes on, is heard again.
     const start = `${report.server} ${report.bootId}`;
     if (report.sequence <= (this.#sequences.get(start) ?? 0)) return 'repeated';
     this.#sequences.set(start, report.sequence);
     this.#newest.set(report.server, { report, seenAtMs });
-    return before !== undefined && withoutPositions(before) === withoutPositions(report)
-      ? 'same'
-      : 'news';
+    const before = this.#settled.get(report.server);
+    const settled = withoutPositions(report);
+    this.#settled.set(report.server, settled);
+    return before === settled ? 'same' : 'news';
   }
 }
 
