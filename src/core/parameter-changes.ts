@@ -3,6 +3,7 @@
  * (`pg_settings.pending_restart`); this is what a plan can know before they have been asked.
  */
 import { LIMIT_NAMES, limitOf } from './limits';
+import { type SeenReport } from './observation';
 import { type Situation } from './situation';
 
 /**
@@ -63,14 +64,15 @@ export function afterNewParameters(situation: Situation, before: Parameters): Si
     .map((name) => name.toLowerCase())
     .filter((name) => RESTART_PARAMETERS.has(name));
   const lowered = changed.filter((name) => isLowered(name, before, after));
-  const reports = Object.entries(observation.reports).map(([server, seen]) => {
+  const seenThen = ([server, seen]: [string, SeenReport]): [string, SeenReport] => {
     const { postgres } = seen.report;
-    if (!('pendingRestart' in postgres)) return [server, seen] as const;
+    if (!('pendingRestart' in postgres)) return [server, seen];
     const pendingRestart = [...new Set([...postgres.pendingRestart, ...changed])].toSorted();
     const heldBack = server === state?.primary ? [] : lowered;
     const settings = { heldBack, refused: null };
     const report = { ...seen.report, settings, postgres: { ...postgres, pendingRestart } };
-    return [server, { ...seen, report }] as const;
-  });
-  return { ...situation, observation: { ...observation, reports: Object.fromEntries(reports) } };
+    return [server, { ...seen, report }];
+  };
+  const reports = Object.fromEntries(Object.entries(observation.reports).map(seenThen));
+  return { ...situation, observation: { ...observation, reports } };
 }
