@@ -213,7 +213,7 @@ export class ClusterController implements ClusterLoop {
    * What the primary is granted with this answer, and entered before it is sent. One that is being
    * stopped for a switchover is granted more time; one that was taken for lost is not.
    */
-  #lease(view: View, { server, taskId }: Report, { task }: Assignment): number | null {
+  #lease(view: View, { server, taskId, postgres }: Report, { task }: Assignment): number | null {
     // What is not known to be true is no ground for a lease.
     if (server !== view.state.primary || !this.#records.isCertain) return null;
     const isStopping = view.state.change?.phase === 'stopping' && task.kind === 'stop';
@@ -221,7 +221,7 @@ export class ClusterController implements ClusterLoop {
     if (contract === null) return null;
     const leaseMs = Math.floor(Math.min(contract.ttlMs, this.#ports.leadingLeftMs()));
     if (leaseMs <= 0) return null;
-    this.#leases.granted(taskId, leaseMs);
+    this.#leases.granted(taskId, leaseMs, postgres.state === 'primary');
     return leaseMs;
   }
 

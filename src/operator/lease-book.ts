@@ -32,9 +32,16 @@ export class LeaseBook {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  granted(taskId: string | null, leaseMs: number): void {
+  /**
+   * `runs`: PostgreSQL runs as primary in this container. It has the lock on the data volume, so that
+   * every container before it has ended, and a lease that is not known can only be its own.
+   */
+  granted(taskId: string | null, leaseMs: number, runs: boolean): void {
     const nowMs = this.#nowMs();
-    const endsAtMs = Math.max(this.#endsByTask.get(taskId) ?? -Infinity, nowMs + leaseMs);
+    const holders = runs ? [taskId, null] : [taskId];
+    const knownMs = holders.map((holder) => this.#endsByTask.get(holder) ?? -Infinity);
+    const endsAtMs = Math.max(...knownMs, nowMs + leaseMs);
+    if (runs) this.#endsByTask.delete(null);
     for (const [holder, endMs] of this.#endsByTask) {
       if (endMs < nowMs) this.#endsByTask.delete(holder);
     }
