@@ -38,8 +38,8 @@ export class Deployment {
       '-c',
       join(ROOT, `manifests/${name}.yaml`),
     ]);
-    await deployment.docker(['stack', 'deploy', ...stack, 'pgswarm']);
-    await deployment.#restartOperators();
+    await deployment.#update(['stack', 'deploy', ...stack, 'pgswarm']);
+    await deployment.#update('service update --force -q -d pgswarm_operator'.split(' '));
     for (const cluster of await deployment.clusters()) {
       // A run that was broken off may have left it paused; then this works, else it is refused.
       await deployment.pgswarm('resume', cluster);
@@ -48,11 +48,10 @@ export class Deployment {
     return deployment;
   }
 
-  /** Another update may be under way: then Swarm refuses this one for a moment. */
-  async #restartOperators(): Promise<void> {
-    const update = ['service', 'update', '--force', '-q', '-d', 'pgswarm_operator'];
+  /** Another update of the operators may be under way: then Swarm refuses this one for a moment. */
+  async #update(args: readonly string[]): Promise<void> {
     await waitFor('Swarm to take an update of the operators', 60_000, async () => {
-      const { code, stderr } = await attempt(['docker', '-H', await this.manager(), ...update]);
+      const { code, stderr } = await attempt(['docker', '-H', await this.manager(), ...args]);
       if (code !== 0 && !stderr.includes('out of sequence')) throw new Error(stderr);
       return code === 0 ? true : undefined;
     });

@@ -1,6 +1,11 @@
 /** Somebody with the link of `pgswarm page`: logs in as the page does, and watches its stream. */
 import { expect } from 'chai';
-import { type Overview } from '../../src/core/overview';
+import { type Overview, type OverviewChange } from '../../src/core/overview';
+
+/** What browsers run. */
+interface PageScript {
+  readonly applyChange: (before: Overview | null, change: OverviewChange) => Overview;
+}
 
 const PATIENCE_MS = 30_000;
 
@@ -23,15 +28,18 @@ export async function openPage(link: string): Promise<PageVisitor> {
   const gone = new AbortController();
   const stream = await fetch(`${origin}/events`, { headers: { cookie }, signal: gone.signal });
   expect(stream.status, 'with a login').to.equal(200);
-  const overviews = overviewsIn(stream.body!);
+  const { applyChange } = (await import('../../src/page/stream.mjs')) as unknown as PageScript;
+  let shown: Overview | null = null;
+  const changes = changesIn(stream.body!);
   return {
     shows: async (isShown) => {
       const deadline = setTimeout(() => gone.abort(), PATIENCE_MS);
       try {
         for (;;) {
-          const next = await overviews.next();
+          if (shown !== null && isShown(shown)) return;
+          const next = await changes.next();
           if (next.done === true) throw new Error('the stream has ended');
-          if (isShown(next.value)) return;
+          shown = applyChange(shown, next.value);
         }
       } finally {
         clearTimeout(deadline);
@@ -41,7 +49,7 @@ export async function openPage(link: string): Promise<PageVisitor> {
   };
 }
 
-async function* overviewsIn(body: ReadableStream<Uint8Array>): AsyncGenerator<Overview> {
+async function* changesIn(body: ReadableStream<Uint8Array>): AsyncGenerator<OverviewChange> {
   let text = '';
   const decoder = new TextDecoder();
   for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
@@ -49,8 +57,9 @@ async function* overviewsIn(body: ReadableStream<Uint8Array>): AsyncGenerator<Ov
     const events = text.split('\n\n');
     text = events.pop() ?? '';
     for (const event of events) {
-      const data = /^data: (.*)$/m.exec(event)?.[1];
-      if (data !== undefined) yield JSON.parse(data) as Overview;
+      // `event: trouble` is for people.
+      const data = /^data: (.*)$/.exec(event)?.[1];
+      if (data !== undefined) yield JSON.parse(data) as OverviewChange;
     }
   }
 }
