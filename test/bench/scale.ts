@@ -9,7 +9,7 @@ import { pairs, ROOT_KEY } from './scale/clusters';
 import { DockerStandIn } from './scale/docker';
 import * as programs from './scale/programs';
 import { type Round, type Watched } from './scale/programs';
-import { report, type Figures, type FullRound } from './scale/report';
+import { head, row, type Figures, type FullRound } from './scale/report';
 import { furnish, runAlone } from './scale/room';
 
 interface Options {
@@ -20,6 +20,8 @@ interface Options {
 }
 
 const DOCKER_SOCKET = '/run/docker.sock';
+/** An operator that has not decided on all of its clusters by then never will. */
+const START_MAX_MS = 120_000;
 
 async function measure(clusters: number, options: Options): Promise<Figures> {
   const docker = new DockerStandIn(pairs(clusters));
@@ -41,7 +43,7 @@ async function measure(clusters: number, options: Options): Promise<Figures> {
         nodeFlags: profiling(options.profile),
       }),
     );
-    const { wallMs: startMs } = (await programs.word(operator)) as Round;
+    const { wallMs: startMs } = (await programs.word(operator, START_MAX_MS)) as Round;
     note(`${clusters} clusters: decided after ${seconds(startMs)}`);
     await programs.watch(operator, options.seconds);
     const [steady, rounds]: [Watched[], FullRound[]] = [[], []];
@@ -86,9 +88,8 @@ async function main(): Promise<void> {
     return;
   }
   furnish(ROOT_KEY);
-  const all: Figures[] = [];
-  for (const clusters of options.n) all.push(await measure(clusters, options));
-  console.log(report(all));
+  console.log(head);
+  for (const clusters of options.n) console.log(row(await measure(clusters, options)));
 }
 
 main().then(

@@ -24,6 +24,7 @@ export interface Watched {
 /** Linux counts processor time in these for every program. */
 const TICKS_PER_SECOND = 100;
 const SAMPLE_MS = 250;
+const WORD_MAX_MS = 60_000;
 
 /** The real program, as its image starts it, with a probe inside. */
 export function startOperator(
@@ -57,12 +58,13 @@ export const startPart = (part: string, clusters: number): ChildProcess =>
     execArgv: ['--require', 'ts-node/register/transpile-only'],
   });
 
-/** The next thing that it says; rejects when it ends without a word. */
-export async function word(child: ChildProcess): Promise<unknown> {
+/** The next thing that it says; rejects when it ends without a word, or has nothing to say in time. */
+export async function word(child: ChildProcess, limitMs = WORD_MAX_MS): Promise<unknown> {
+  const signal = AbortSignal.timeout(limitMs);
   const ended = once(child, 'exit').then(([code]) => {
     throw new Error(`${child.spawnargs.join(' ')} has ended with ${String(code)}`);
   });
-  const [said] = (await Promise.race([once(child, 'message'), ended])) as unknown[];
+  const [said] = (await Promise.race([once(child, 'message', { signal }), ended])) as unknown[];
   return said;
 }
 

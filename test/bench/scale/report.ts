@@ -28,16 +28,15 @@ const HEAD = [
   'start, s',
 ];
 
-export const report = (all: readonly Figures[]): string =>
-  [HEAD, HEAD.map(() => '---:'), ...all.map(row)]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
+const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
-function row({ clusters, startMs, baseline, steady, rounds }: Figures): string[] {
+export const head = [HEAD, HEAD.map(() => '---:')].map(line).join('\n');
+
+export function row({ clusters, startMs, baseline, steady, rounds }: Figures): string {
   const percents = steady.map(({ processorPercent }) => processorPercent);
   const resident = steady.map(({ residentMb }) => residentMb.median);
   const most = Math.max(...steady.map(({ residentMb }) => residentMb.max));
-  return [
+  return line([
     String(clusters),
     `${median(resident).toFixed(0)} (max ${most.toFixed(0)})`,
     spread(percents, 1),
@@ -55,7 +54,7 @@ function row({ clusters, startMs, baseline, steady, rounds }: Figures): string[]
       0,
     ),
     (startMs / 1000).toFixed(1),
-  ];
+  ]);
 }
 
 /** What the heartbeats took meanwhile is not the round's. */
