@@ -803,6 +803,18 @@ const CASES: readonly Case[] = [
     because: /pg2 did not catch up within 10 s: pg1 goes on/,
   },
   {
+    name: 'the target has become one that is late on purpose, though it has replayed all of it',
+    situation: withSpec(stopping, {
+      servers: stopping.record.spec.servers.map((each) =>
+        each.name === 'pg2'
+          ? { ...each, late: { replication: 'streaming', hotStandby: true, applyDelayMs: 60_000 } }
+          : each,
+      ),
+    }),
+    rule: 'switchover-undo',
+    because: /^pg2 is late on purpose by now: pg1 goes on/,
+  },
+  {
     name: 'the old primary crashed instead of stopping',
     situation: withReport(stopping, 'pg1', { postgres: stoppedReport('in production') }),
     rule: 'switchover-undo',

@@ -8,6 +8,7 @@
  * Until `promoting` is written the old primary is the only one that may run as primary; from then
  * on the new one is. There is no moment in which the record allows two.
  */
+import { isLate } from '../late';
 import { compareLsn, lagBytes, type Lsn } from '../lsn';
 import { isIntroduced, type ServerView, type View } from '../situation';
 import { giveUpSwitchover, stopOldPrimary } from '../transitions';
@@ -31,6 +32,9 @@ function hasReplayed(server: ServerView | null, lsn: Lsn): boolean {
   return standby !== null && standby !== undefined && compareLsn(standby.replayedLsn, lsn) >= 0;
 }
 
+/** The spec has changed in the midst: who is late on purpose does not take over. */
+const isLateByNow = ({ to }: InFlight): boolean => to !== null && isLate(to.spec);
+
 /** Why a stopped old primary must come back instead of the target being promoted. */
 function stopFailure(found: InFlight, view: View): string | null {
   const { from, to, phaseAgeMs } = found;
@@ -39,6 +43,7 @@ function stopFailure(found: InFlight, view: View): string | null {
   if (stopped !== null && endOfWal(found) === null) {
     return `${found.change.from} did not stop in order (${stopped.control?.clusterState ?? 'no data directory'})`;
   }
+  if (isLateByNow(found)) return `${found.change.to} is late on purpose by now`;
   if (phaseAgeMs <= view.spec.switchover.timeoutMs) return null;
   if (endOfWal(found) === null) return `${found.change.from} did not stop within ${seconds} s`;
   return to?.asStandby == null
@@ -55,9 +60,8 @@ export const switchoverRules: readonly Rule[] = [
     when: (view) => {
       const found = inFlight(view, 'stopping');
       const lsn = found === null ? null : endOfWal(found);
-      return found !== null && lsn !== null && hasReplayed(found.to, lsn)
-        ? { ...found, lsn }
-        : null;
+      if (found === null || lsn === null || isLateByNow(found)) return null;
+      return hasReplayed(found.to, lsn) ? { ...found, lsn } : null;
     },
     because: ({ change, lsn }) =>
       `${change.from} has stopped at ${lsn} and ${change.to} has replayed it`,
@@ -72,7 +76,7 @@ export const switchoverRules: readonly Rule[] = [
     id: 'switchover-undo',
     section: 'switchover',
     about:
-      'The target has not caught up in time, or the old primary did not stop in order: the old primary starts again.',
+      'The target has not caught up in time, or is late on purpose by now, or the old primary did not stop in order: the old primary starts again.',
     when: (view) => {
       const found = inFlight(view, 'stopping');
       const why = found === null ? null : stopFailure(found, view);
