@@ -381,6 +381,20 @@ describe('configuration', () => {
     expect(decide(leaving).rule).not.to.equal('service-update');
   });
 
+  it('is not done with a server whose old container has been started and is about to go', () => {
+    const restart = { id: 'r', servers: ['pg2'] };
+    const started = withReport(withState(pair, { restart }), 'pg2', { restartedFor: 'r' });
+    const updated = (bootId: string): Situation => ({
+      ...started,
+      observation: {
+        ...started.observation,
+        updates: { pg2: { atMs: started.nowMs, bootId } },
+      },
+    });
+    expect(decide(updated('another')).rule).to.equal('restart-next');
+    expect(decide(updated('model')).rule).to.equal('restart-waits');
+  });
+
   it('restarts nobody while the container of another is about to go', () => {
     const leaving = withReport(told(three, MORE), 'pg3', { isLeaving: true });
     expect(decide(leaving).because).to.match(/it waits: the container of pg3 is being replaced/);

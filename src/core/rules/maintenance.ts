@@ -8,7 +8,7 @@ import { whyNotNow } from '../rollout';
 import { type ServerView, type View } from '../situation';
 import { serverRestarted } from '../transitions';
 import { isToBeRelieved, turnOf } from '../turn';
-import { isDrifted } from './objects';
+import { isBeingReplaced, isDrifted } from './objects';
 import { recorded, rule, type Rule } from './rule';
 import { isFollowing, isStreaming } from './servers';
 
@@ -32,9 +32,9 @@ function underRestart({ state, servers }: View): UnderRestart | null {
 function whyDone({ name, server }: UnderRestart, view: View): string | null {
   if (server === null) return `${name} is not in the spec any more`;
   if (view.state.fenced.includes(name)) return `${name} is kept stopped`;
-  if (server.report?.restartedFor !== view.state.restart?.id || isDrifted(server, view)) {
-    return null;
-  }
+  if (server.report?.restartedFor !== view.state.restart?.id) return null;
+  // It has been started, but its container is not the one that is wanted.
+  if (isDrifted(server, view) || isBeingReplaced(server, view)) return null;
   if (server.asPrimary !== null) return `${name} has been restarted and accepts writes`;
   if (isLate(server.spec)) {
     return isFollowing(server, view) ? `${name} has been restarted and replays again` : null;
