@@ -1,11 +1,11 @@
 /** Programs in the operator's container: `docker exec`, as the Docker command does it. */
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import Dockerode from 'dockerode';
+import { OperatingError } from '../core/errors';
 import { OPERATOR_SERVICE } from '../core/names';
 import { connectionOf } from '../adapters/swarm/docker';
 import { type DockerEndpoint } from '../adapters/swarm/endpoint';
 import { dockerError } from '../adapters/swarm/errors';
-import { refusal } from './exit';
 import { readFrames } from './frames';
 
 /** A program that is connected to the user's own streams. */
@@ -103,7 +103,8 @@ export class DockerExec {
     const [container] = found;
     if (container !== undefined) return this.#engine.getContainer(container.Id);
     const sentence = `No operator runs on the manager at ${this.#address}. Start it: docker stack deploy -c manifests/pgswarm.yaml pgswarm`;
-    throw refusal('OperatorMissing', sentence);
+    // It may be being replaced at this moment.
+    throw new OperatingError('transient', 'OperatorMissing', sentence);
   }
 }
 

@@ -69,6 +69,10 @@ describe('maintenance of three servers', function () {
     await writer.start();
   });
 
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await deployment.keepLogs(CLUSTER, 'maintenance');
+  });
+
   after(async () => {
     await writer.stop();
     await must('delete', CLUSTER, '--volumes', '--yes');
