@@ -19,7 +19,9 @@ export async function askLeader<T>(ports: CliPorts, question: () => Promise<T>):
     try {
       return await question();
     } catch (error) {
-      const isPassing = error instanceof OperatingError && error.kind === 'transient';
+      // A container that was there a moment ago is as good as none: `stale`.
+      const isPassing =
+        error instanceof OperatingError && (error.kind === 'transient' || error.kind === 'stale');
       if (!isPassing || ports.clock.monotonicMs() >= deadlineMs) throw error;
       show(error.message);
       if (!(await ports.clock.pause(ASK_EVERY_MS))) throw error;
