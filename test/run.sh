@@ -57,14 +57,8 @@ integration() {
 
 suite fast 'test/{unit,golden,tidy}/**/*.test.ts'
 suite page 'test/page/*.test.ts'
+PGSWARM_SIM_SEEDS=5000 suite simulation 'test/sim/*.test.ts'
 npm run --silent lab -- up --name test
-# It only reckons: with what processor time the real servers leave over.
-(
-  renice -n 19 $BASHPID > /dev/null
-  PGSWARM_SIM_SEEDS=5000 suite simulation 'test/sim/*.test.ts'
-  exit "$status"
-) > .build/simulation.log 2>&1 &
-simulation=$!
 # The adapters are tried against the lab's Swarm; the end-to-end tests find it by its name.
 (
   eval "$(npm run --silent lab -- env --name test)"
@@ -72,8 +66,6 @@ simulation=$!
   integration
   exit "$status"
 ) || status=1
-wait $simulation || status=1
-cat .build/simulation.log
 suite e2e 'test/e2e/**/*.test.ts'
 
 # What the tests started is stopped again; a kept lab is for looking at a failure.
